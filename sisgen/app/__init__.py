@@ -1,0 +1,1 @@
+"""The Gradio app; a tab is a file."""

@@ -1,0 +1,1 @@
+"""Datasets: rendered portraits and the caches that training reads."""

@@ -1,0 +1,1 @@
+"""Ways to answer a request; each only wires parts."""

@@ -1,0 +1,1 @@
+"""Hop 4: unconditional generators that can be cut open, and their discriminators."""

@@ -1,0 +1,1 @@
+"""Hop 2: from a `Condition` to a `ProxyMask`."""

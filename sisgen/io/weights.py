@@ -1,0 +1,173 @@
+"""Weights in and out as safetensors: half precision on disk, checked tensor by tensor before a module sees them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from sisgen.errors import CheckpointError
+from sisgen.io.files import replace_file, sha256_of
+
+AGAIN = "get or export the model again"
+HALF_MAX = torch.finfo(torch.float16).max
+
+M = TypeVar("M", bound=nn.Module)
+Shapes = dict[str, tuple[int, ...]]
+
+
+def save_weights(
+    path: str | os.PathLike[str], state: nn.Module | Mapping[str, torch.Tensor], half: bool = True, metadata: Mapping[str, str] | None = None
+) -> str:
+    """Write weights atomically.
+
+    Args:
+        path: the .safetensors file to make or replace.
+        state: a module or its state dict.
+        half: store floats as fp16, which halves the file; False keeps their type.
+        metadata: strings for the file's header; `None` for none.
+
+    Returns:
+        the SHA-256 of the file.
+
+    Raises:
+        CheckpointError: a tensor is not finite, or not in fp16.
+    """
+    tensors = state.state_dict() if isinstance(state, nn.Module) else state
+    stored = {name: _storable(name, tensor, half) for name, tensor in tensors.items()}
+    with replace_file(path) as temporary:
+        save_file(stored, str(temporary), metadata=dict(metadata or {}))
+        return sha256_of(temporary)
+
+
+def read_weights(path: str | os.PathLike[str], *, sha256: str | None = None) -> dict[str, torch.Tensor]:
+    """Read every tensor of a file, in the types it has there.
+
+    Args:
+        path: a .safetensors file.
+        sha256: what the file must hash to; `None` skips that check.
+
+    Raises:
+        CheckpointError: the file is missing, altered, no safetensors, or holds a value that is not finite.
+    """
+    file = _checked_file(path, sha256)
+    with _open(file) as reader:
+        tensors = {name: reader.get_tensor(name) for name in reader.keys()}
+    for name, tensor in tensors.items():
+        _check_finite(file, name, tensor)
+    return tensors
+
+
+def read_shapes(path: str | os.PathLike[str]) -> Shapes:
+    """Read names and shapes from a file's header, without its tensors.
+
+    Raises:
+        CheckpointError: the file is missing or no safetensors.
+    """
+    with _open(_checked_file(path, None)) as reader:
+        return {name: tuple(reader.get_slice(name).get_shape()) for name in reader.keys()}
+
+
+def load_weights(path: str | os.PathLike[str], module: M, *, sha256: str | None = None) -> M:
+    """Fill a module from a file; either all of it changes or nothing.
+
+    Names and shapes are compared through the file's header, before a tensor is read.
+
+    Args:
+        path: a .safetensors file.
+        module: the module to fill in place; its own types and device stay.
+        sha256: what the file must hash to; `None` skips that check.
+
+    Returns:
+        the same module.
+
+    Raises:
+        CheckpointError: the file is missing, altered or no safetensors; a tensor is missing, extra, of another shape or
+            not finite.
+    """
+    check_shapes(path, module)
+    module.load_state_dict(read_weights(path, sha256=sha256))
+    return module
+
+
+def load_module(path: str | os.PathLike[str], build: Callable[[], M], *, sha256: str | None = None) -> M:
+    """Build a module and fill it from a file, without trusting the config that `build` was made from.
+
+    The module is first built on PyTorch's meta device, which takes no memory, and compared with the file's header: a config
+    that claims sizes which the file does not have is refused before anything is allocated.
+
+    Args:
+        path: a .safetensors file.
+        build: makes the module on the default device.
+        sha256: what the file must hash to; `None` skips that check.
+
+    Returns:
+        the module, on the CPU, in evaluation mode.
+
+    Raises:
+        CheckpointError: as `load_weights`.
+    """
+    with torch.device("meta"):
+        check_shapes(path, build())
+    return load_weights(path, build(), sha256=sha256).eval()
+
+
+def check_shapes(path: str | os.PathLike[str], module: nn.Module) -> None:
+    """Compare a file's header with a module, which may be on the meta device.
+
+    Raises:
+        CheckpointError: a tensor is missing, extra or of another shape.
+    """
+    have = read_shapes(path)
+    want = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    missing, extra = sorted(want.keys() - have.keys()), sorted(have.keys() - want.keys())
+    if missing:
+        raise CheckpointError(f"The file '{path}' must hold the tensor '{missing[0]}'{_more(missing)}, but it lacks it; {AGAIN}.")
+    if extra:
+        raise CheckpointError(f"The file '{path}' holds the tensor '{extra[0]}'{_more(extra)} that the model does not have; {AGAIN}.")
+    for name, shape in want.items():
+        if have[name] != shape:
+            words = f"must have the shape {list(shape)}, but it has {list(have[name])}"
+            raise CheckpointError(f"The tensor '{name}' in '{path}' {words}; {AGAIN}.")
+
+
+def _checked_file(path: str | os.PathLike[str], sha256: str | None) -> Path:
+    file = Path(path)
+    if not file.is_file():
+        raise CheckpointError(f"The file '{file}' belongs to the model, but it does not exist; {AGAIN}.")
+    if sha256 is not None and sha256_of(file) != sha256.lower():
+        raise CheckpointError(f"The file '{file}' is not the one that the model's config.json names (its SHA-256 differs); {AGAIN}.")
+    return file
+
+
+def _open(file: Path) -> Any:
+    try:
+        return safe_open(str(file), framework="pt")
+    except (SafetensorError, OSError, ValueError, MemoryError):
+        raise CheckpointError(f"The file '{file}' must be a safetensors file, but its header cannot be read; {AGAIN}.") from None
+
+
+def _storable(name: str, tensor: torch.Tensor, half: bool) -> torch.Tensor:
+    tensor = tensor.detach().cpu()
+    if tensor.is_floating_point():
+        if not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(f"The tensor '{name}' must be finite to be saved, but it is not; go back to an earlier snapshot.")
+        if half and tensor.numel() and float(tensor.abs().max()) > HALF_MAX:
+            raise CheckpointError(f"The tensor '{name}' must be within fp16's range to be saved, but it is not; save it with half=False.")
+        tensor = tensor.half() if half else tensor
+    return tensor.clone(memory_format=torch.contiguous_format)  # tied weights may not share memory in a file
+
+
+def _check_finite(file: Path, name: str, tensor: torch.Tensor) -> None:
+    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        raise CheckpointError(f"The tensor '{name}' in '{file}' must be finite, but it holds NaN or infinity; {AGAIN}.")
+
+
+def _more(names: list[str]) -> str:
+    return f" and {len(names) - 1} more" if len(names) > 1 else ""

@@ -58,7 +58,8 @@ def read_weights(path: str | os.PathLike[str], *, sha256: str | None = None) -> 
     """
     file = _checked_file(path, sha256)
     with _open(file) as reader:
-        tensors = {name: reader.get_tensor(name) for name in reader.keys()}
+        names = list(reader.keys())
+        tensors = {name: reader.get_tensor(name) for name in names}
     for name, tensor in tensors.items():
         _check_finite(file, name, tensor)
     return tensors
@@ -71,7 +72,8 @@ def read_shapes(path: str | os.PathLike[str]) -> Shapes:
         CheckpointError: the file is missing or no safetensors.
     """
     with _open(_checked_file(path, None)) as reader:
-        return {name: tuple(reader.get_slice(name).get_shape()) for name in reader.keys()}
+        names = list(reader.keys())
+        return {name: tuple(reader.get_slice(name).get_shape()) for name in names}
 
 
 def load_weights(path: str | os.PathLike[str], module: M, *, sha256: str | None = None) -> M:

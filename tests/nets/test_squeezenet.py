@@ -1,0 +1,42 @@
+"""SqueezeNet v1.0: the stages' sizes, the shipped weights, and what its features tell apart."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sisgen.data.degrade import blur
+from sisgen.errors import CheckpointError
+from sisgen.nets.squeezenet import NUM_FEATURES, SqueezeNet, load_squeezenet
+
+FOLDER = Path(__file__).parents[2] / "checkpoints" / "squeezenet"
+
+
+def picture(seed: int) -> torch.Tensor:
+    """A smooth random picture [1, 3, 64, 64]."""
+    coarse = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    return torch.nn.functional.interpolate(coarse, size=(64, 64), mode="nearest")
+
+
+def test_sides_follow_caffe_ceil_mode() -> None:
+    stages = SqueezeNet().stages(torch.zeros(1, 3, 227, 227))
+    assert {name: stages[name].shape[1:] for name in ("conv1", "fire2", "fire5", "fire9")} == {
+        "conv1": (96, 111, 111),
+        "fire2": (128, 55, 55),
+        "fire5": (256, 27, 27),
+        "fire9": (512, 13, 13),
+    }
+
+
+def test_shipped_weights_tell_a_blurred_picture_from_another_noise() -> None:
+    net = load_squeezenet(FOLDER)
+    with torch.no_grad():
+        plain, again, blurred = (net.features(x) for x in (picture(0), picture(0), blur(picture(0), torch.tensor([3.0]))))
+    assert plain.shape == (1, NUM_FEATURES)
+    assert torch.equal(plain, again)
+    assert float((plain - blurred).norm() / plain.norm()) > 0.3
+
+
+def test_missing_folder_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="does not exist"):
+        load_squeezenet(tmp_path)

@@ -71,7 +71,7 @@ class SqueezeNet(nn.Module):
         check_shape("images", images, (None, 3, None, None))
         x = (images.flip(1) + 1) * 127.5 - self.mean  # RGB in [-1, 1] to centred BGR
         stages = {}
-        x = F.relu(self.conv1(x))
+        x = F.relu(self.conv1(x.contiguous(memory_format=torch.channels_last)))
         stages["conv1"] = x
         for name in FIRES:
             if list(stages)[-1] in POOLED_AFTER:

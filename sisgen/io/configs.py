@@ -20,7 +20,7 @@ MAX_JSON_BYTES = 1_000_000
 MAX_MODEL_INT = 65_536  # no width, depth or size of a model that this project can run is larger
 
 
-class _Mismatch(Exception):
+class _MismatchError(Exception):
     """A value does not fit; its text says where, what was expected and what came."""
 
 
@@ -44,7 +44,7 @@ def from_dict(
     """
     try:
         return typing.cast(T, _convert(cls, data, "", largest))
-    except _Mismatch as mismatch:
+    except _MismatchError as mismatch:
         raise error(f"{where} is not usable: {mismatch}; correct it or get the file again.") from None
 
 
@@ -102,7 +102,7 @@ def _convert(kind: Any, value: Any, at: str, largest: int | None) -> Any:
         return _convert_dataclass(kind, value, at, largest)
     if origin is typing.Literal:
         if value not in typing.get_args(kind) or isinstance(value, bool):
-            raise _Mismatch(f"{_place(at)} must be one of {', '.join(map(repr, typing.get_args(kind)))}, but it is {_short(value)}")
+            raise _MismatchError(f"{_place(at)} must be one of {', '.join(map(repr, typing.get_args(kind)))}, but it is {_short(value)}")
         return value
     if origin in (typing.Union, types.UnionType):
         return _convert_union(typing.get_args(kind), value, at, largest)
@@ -110,7 +110,7 @@ def _convert(kind: Any, value: Any, at: str, largest: int | None) -> Any:
         return _convert_sequence(origin, typing.get_args(kind), value, at, largest)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
-            raise _Mismatch(f"{_place(at)} must be an object, but it is {_short(value)}")
+            raise _MismatchError(f"{_place(at)} must be an object, but it is {_short(value)}")
         item = typing.get_args(kind)[1]
         return {str(key): _convert(item, entry, f"{at}.{key}".lstrip("."), largest) for key, entry in value.items()}
     return _convert_scalar(kind, value, at, largest)
@@ -118,19 +118,19 @@ def _convert(kind: Any, value: Any, at: str, largest: int | None) -> Any:
 
 def _convert_dataclass(cls: Any, value: Any, at: str, largest: int | None) -> Any:
     if not isinstance(value, Mapping):
-        raise _Mismatch(f"{_place(at)} must be an object, but it is {_short(value)}")
+        raise _MismatchError(f"{_place(at)} must be an object, but it is {_short(value)}")
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     unknown = sorted(str(key) for key in value if key not in fields)
     if unknown:
-        raise _Mismatch(f"{_place(at)} has the unknown key {unknown[0]!r} (known are {', '.join(fields)})")
+        raise _MismatchError(f"{_place(at)} has the unknown key {unknown[0]!r} (known are {', '.join(fields)})")
     for name, field in fields.items():
         if name not in value and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise _Mismatch(f"{_place(at)} lacks the key {name!r}")
+            raise _MismatchError(f"{_place(at)} lacks the key {name!r}")
     kinds = typing.get_type_hints(cls)
     try:
         return cls(**{name: _convert(kinds[name], item, f"{at}.{name}".lstrip("."), largest) for name, item in value.items()})
     except (ValueError, SisgenError) as problem:  # the dataclass's own checks
-        raise _Mismatch(f"{_place(at)}: {str(problem).rstrip('.')}") from None
+        raise _MismatchError(f"{_place(at)}: {str(problem).rstrip('.')}") from None
 
 
 def _convert_union(kinds: tuple[Any, ...], value: Any, at: str, largest: int | None) -> Any:
@@ -141,18 +141,18 @@ def _convert_union(kinds: tuple[Any, ...], value: Any, at: str, largest: int | N
         if kind is not type(None):
             try:
                 return _convert(kind, value, at, largest)
-            except _Mismatch as mismatch:
+            except _MismatchError as mismatch:
                 problems.append(mismatch)
     raise problems[0]
 
 
 def _convert_sequence(origin: Any, kinds: tuple[Any, ...], value: Any, at: str, largest: int | None) -> Any:
     if not isinstance(value, (list, tuple)):
-        raise _Mismatch(f"{_place(at)} must be a list, but it is {_short(value)}")
+        raise _MismatchError(f"{_place(at)} must be a list, but it is {_short(value)}")
     if origin is list or (len(kinds) == 2 and kinds[1] is Ellipsis):
         kinds = (kinds[0],) * len(value)
     if len(kinds) != len(value):
-        raise _Mismatch(f"{_place(at)} must have {len(kinds)} entries, but it has {len(value)}")
+        raise _MismatchError(f"{_place(at)} must have {len(kinds)} entries, but it has {len(value)}")
     return origin(_convert(kind, item, f"{at}[{i}]", largest) for i, (kind, item) in enumerate(zip(kinds, value)))
 
 
@@ -162,11 +162,11 @@ def _convert_scalar(kind: Any, value: Any, at: str, largest: int | None) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
         value = float(value)
     if not isinstance(kind, type) or not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise _Mismatch(f"{_place(at)} must be {getattr(kind, '__name__', kind)}, but it is {_short(value)}")
+        raise _MismatchError(f"{_place(at)} must be {getattr(kind, '__name__', kind)}, but it is {_short(value)}")
     if isinstance(value, float) and not math.isfinite(value):
-        raise _Mismatch(f"{_place(at)} must be a finite number, but it is {value}")
-    if kind is int and largest is not None and abs(value) > largest:
-        raise _Mismatch(f"{_place(at)} must be at most {largest}, but it is {value}")
+        raise _MismatchError(f"{_place(at)} must be a finite number, but it is {value}")
+    if isinstance(value, int) and largest is not None and abs(value) > largest:
+        raise _MismatchError(f"{_place(at)} must be at most {largest}, but it is {value}")
     return value
 
 

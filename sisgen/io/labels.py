@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,8 +136,8 @@ def palette_gpl(label_set: LabelSet, title: str) -> str:
 
 def write_palettes(folder: str | os.PathLike[str], label_set: LabelSet, title: str) -> None:
     """Write `palette.json` and `TITLE.gpl` into a folder, atomically."""
-    write_text(os.path.join(folder, "palette.json"), palette_json(label_set))
-    write_text(os.path.join(folder, f"{title}.gpl"), palette_gpl(label_set, title))
+    write_text(Path(folder) / "palette.json", palette_json(label_set))
+    write_text(Path(folder) / f"{title}.gpl", palette_gpl(label_set, title))
 
 
 def _grey_values(image: Image.Image) -> NDArray[np.int64]:
@@ -185,7 +186,7 @@ def _from_colors(rgba: NDArray[np.uint8], label_set: LabelSet, name: str) -> NDA
     pixels = rgba[..., :3][painted].astype(np.int64)  # [P, 3]
     if len(pixels) == 0:
         return labels
-    packed, inverse, counts = np.unique(pixels @ [65536, 256, 1], return_inverse=True, return_counts=True)
+    packed, inverse, counts = np.unique(pixels @ np.array([65536, 256, 1]), return_inverse=True, return_counts=True)
     colors = np.stack([packed >> 16, (packed >> 8) & 255, packed & 255], axis=1)  # [U, 3]
     squared = np.stack([((colors - color) ** 2).sum(axis=1) for color in np.array(label_set.colors)], axis=1)  # [U, L]
     _check_colors(colors, np.sqrt(squared.min(axis=1)), counts, name)

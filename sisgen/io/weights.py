@@ -23,7 +23,10 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def save_weights(
-    path: str | os.PathLike[str], state: nn.Module | Mapping[str, torch.Tensor], half: bool = True, metadata: Mapping[str, str] | None = None
+    path: str | os.PathLike[str],
+    state: nn.Module | Mapping[str, torch.Tensor],
+    half: bool = True,
+    metadata: Mapping[str, str] | None = None,
 ) -> str:
     """Write weights atomically.
 

@@ -45,14 +45,14 @@ def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL, *, revision: str | 
         ModelNotFoundError: nowhere; the message lists the places that were tried.
     """
     text = os.fspath(name)
-    as_path = Path(text).expanduser()
+    as_path = Path(text)
     tried = [f"the folder '{text}'"]
-    if text and "\0" not in text and (as_path / CONFIG_FILE).is_file():
+    if text and _is_model(as_path):
         return ModelFolder(path=as_path, source=f"the folder '{text}'")
     if NAME.fullmatch(text) and ".." not in text:
         for place, root in local_places():
             tried.append(place)
-            if (root / text / CONFIG_FILE).is_file():
+            if _is_model(root / text):
                 return ModelFolder(path=root / text, source=place)
     hub_id = _hub_id(text, isinstance(name, os.PathLike))
     if hub_id is not None:
@@ -86,6 +86,13 @@ def list_models() -> list[str]:
         found = sorted(path.parent.name for path in root.glob(f"*/{CONFIG_FILE}")) if root.is_dir() else []
         names.extend(name for name in found if name not in names)
     return names
+
+
+def _is_model(folder: Path) -> bool:
+    try:
+        return (folder / CONFIG_FILE).is_file()
+    except (OSError, ValueError):  # a name that is too long, or with a null character
+        return False
 
 
 def _hub_id(text: str, is_path: bool) -> str | None:

@@ -36,7 +36,8 @@ class Job:
 
 def add_parser(subparsers: Any) -> None:
     """Add the verb to the command line."""
-    parser = subparsers.add_parser("generate", help="make pictures from masks", description="Make pictures from one mask or a folder of masks.")
+    words = "Make pictures from one mask or a folder of masks."
+    parser = subparsers.add_parser("generate", help="make pictures from masks", description=words)
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model name, folder or Hub id (default: %(default)s)")
     parser.add_argument("--mask", type=Path, help="mask file, or a folder of them; without it, plain samples")
     parser.add_argument("--seeds", type=seed, nargs="+", default=[0], metavar="SEED", help="one picture a seed and mask (default: 0)")

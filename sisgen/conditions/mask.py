@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from sisgen.errors import InputError
 from sisgen.shapes import UNPAINTED
 from sisgen.types import Condition, LabelSet
 
 UNPAINTED_INDEX = 255  # unpainted in index maps that come straight from a canvas or a file
+MOST_SAMPLES = 8  # a side; a pixel's shares are counted over at most 8 x 8 places of the mask
 
 
 def mask_condition(labels: NDArray[np.integer] | Sequence[NDArray[np.integer]], label_set: LabelSet, size: int) -> Condition:
@@ -97,16 +97,15 @@ def _to_square(mask: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _pool(mask: NDArray[np.int64], num_labels: int, size: int) -> torch.Tensor:
     """Shares of every class and, last, of unpainted: float [1, L + 1, size, size], summing to 1."""
-    if mask.shape[0] != size:
-        mask = _repeat_or_thin(mask, size)
-    index = torch.from_numpy(np.where(mask == UNPAINTED, num_labels, mask))  # [H, W]
-    channels = [F.adaptive_avg_pool2d((index == label).float()[None, None], size) for label in range(num_labels + 1)]
-    return torch.cat(channels, dim=1)
-
-
-def _repeat_or_thin(mask: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Sample a mask so that its side is a whole multiple of `size`, at most 8-fold: pooling is then exact and cheap."""
-    fold = min(8, -(-mask.shape[0] // size))
+    fold = min(MOST_SAMPLES, -(-mask.shape[0] // size))
     side = size * fold
-    places = ((np.arange(side) + 0.5) * mask.shape[0] / side).astype(np.int64)
-    return mask[np.ix_(places, places)]
+    if mask.shape[0] != side:
+        # Sampled so that each pixel takes a whole number of samples: counting is then exact, and cheap for any size.
+        places = ((np.arange(side) + 0.5) * mask.shape[0] / side).astype(np.int64)
+        mask = mask[np.ix_(places, places)]
+    channels = np.where(mask == UNPAINTED, num_labels, mask)
+    cells = np.arange(side) // fold
+    flat = (channels * size + cells[:, None]) * size + cells[None, :]
+    counts = np.bincount(flat.ravel(), minlength=(num_labels + 1) * size * size)
+    shares = counts.astype(np.float32).reshape(1, num_labels + 1, size, size) / fold**2
+    return torch.from_numpy(shares)

@@ -107,7 +107,13 @@ def test_json_round_trip(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "cannot be read"), ("[1]", "holds a list"), ('{"a": NaN}', "cannot be read"), ("[" * 100_000, "cannot be read"), ("", "is empty")],
+    [
+        ("{", "cannot be read"),
+        ("[1]", "holds a list"),
+        ('{"a": NaN}', "cannot be read"),
+        ("[" * 100_000, "cannot be read"),
+        ("", "is empty"),
+    ],
 )
 def test_bad_json(tmp_path, text, message):
     (tmp_path / "c.json").write_text(text)

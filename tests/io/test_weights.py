@@ -12,8 +12,7 @@ from sisgen.io.weights import load_module, load_weights, read_shapes, read_weigh
 
 def module(width=4):
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(3, width), nn.BatchNorm1d(width))
-    return net
+    return nn.Sequential(nn.Linear(3, width), nn.BatchNorm1d(width))
 
 
 def raw_file(path, header, body=b""):
@@ -116,6 +115,9 @@ def test_load_module_builds_and_fills(tmp_path):
     assert torch.equal(loaded[0].weight, net[0].weight)
 
 
+ONE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+
+
 @pytest.mark.parametrize(
     ("header", "body"),
     [
@@ -127,7 +129,7 @@ def test_load_module_builds_and_fills(tmp_path):
         ({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}, b"\0" * 8),
         ({"a": {"dtype": "F99", "shape": [1], "data_offsets": [0, 4]}}, b"\0" * 4),
         ({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}, b"\0" * 4),
-        ({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, b"\0" * 4),
+        ({"a": ONE, "b": ONE}, b"\0" * 4),
     ],
 )
 def test_a_hostile_header_is_refused(tmp_path, header, body):

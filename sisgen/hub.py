@@ -12,6 +12,7 @@ from sisgen.errors import ModelNotFoundError
 
 DEFAULT_MODEL = "portraits"
 CONFIG_FILE = "config.json"
+GENERATOR_FILE = "generator.safetensors"  # what tells a model from another folder of weights
 DEFAULT_ORGANISATION = "sisgen"
 MODEL_FILES = ("*.json", "*.safetensors", "*.md")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
@@ -80,10 +81,10 @@ def cache_folder() -> Path:
 
 
 def list_models() -> list[str]:
-    """Name the models on this machine, in the order of the places that hold them."""
+    """Name the models on this machine that can make pictures, in the order of the places that hold them."""
     names: list[str] = []
     for _, root in local_places():
-        found = sorted(path.parent.name for path in root.glob(f"*/{CONFIG_FILE}")) if root.is_dir() else []
+        found = sorted(path.parent.name for path in root.glob(f"*/{GENERATOR_FILE}")) if root.is_dir() else []
         names.extend(name for name in found if name not in names)
     return names
 

@@ -12,6 +12,7 @@ def make_model(root, name):
     folder = root / name
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
+    (folder / "generator.safetensors").write_bytes(b"")
     return folder
 
 
@@ -56,6 +57,7 @@ def test_models_are_listed_once(tmp_path):
     make_model(tmp_path / "here" / "checkpoints", "b")
     make_model(tmp_path / "site" / "checkpoints", "a")
     make_model(tmp_path / "site" / "checkpoints", "b")
+    (make_model(tmp_path / "site" / "checkpoints", "features") / "generator.safetensors").unlink()
 
     assert list_models() == ["b", "a"]
 

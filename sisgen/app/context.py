@@ -1,0 +1,143 @@
+"""What all tabs share: the settings of this server, the models it holds and the lane that paints."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sisgen.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sisgen.app.serve.live import Lane
+    from sisgen.app.settings import Settings
+    from sisgen.pipeline import Pipeline
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """One model's place in the registry."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    pipe: Pipeline | None = None
+    num_bytes: int = 0
+    users: int = 0
+    last_used: int = 0
+
+
+class Registry:
+    """Hold loaded models, each of them immutable, and let go of the least recently used ones.
+
+    Args:
+        names: the models that visitors may choose; the first is the default one.
+        load: name -> pipeline; it raises a `SisgenError` when that fails.
+        max_bytes: idle models are let go while all together exceed this.
+        allow_any: whether names outside the list may be loaded.
+    """
+
+    def __init__(
+        self, names: Sequence[str], load: Callable[[str], Pipeline], *, max_bytes: int = 2**32, allow_any: bool = False
+    ) -> None:
+        self.names = tuple(names)
+        self._load = load
+        self._max_bytes = max_bytes
+        self._allow_any = allow_any
+        self._shelves: dict[str, _Shelf] = {}
+        self._lock = threading.Lock()
+        self._clock = 0
+
+    @property
+    def default(self) -> str:
+        """Name of the model that is used when a request names none."""
+        return self.names[0]
+
+    @contextmanager
+    def lease(self, name: str | None = None) -> Iterator[Pipeline]:
+        """Lend a model; it stays loaded at least until the block ends.
+
+        Raises:
+            InputError: the model is not offered here.
+            SisgenError: it cannot be loaded; every other model stays as it was.
+        """
+        shelf = self._shelf(name or self.default)
+        try:
+            yield self._open(name or self.default, shelf)
+        finally:
+            with self._lock:
+                shelf.users -= 1
+            self._evict()
+
+    def loaded(self) -> list[str]:
+        """Names of the models in memory."""
+        with self._lock:
+            return [name for name, shelf in self._shelves.items() if shelf.pipe is not None]
+
+    def _shelf(self, name: str) -> _Shelf:
+        if name not in self.names and not self._allow_any:
+            raise InputError(f"The model {name[:60]!r} is not offered here; choose one of: {', '.join(self.names)}.")
+        with self._lock:
+            shelf = self._shelves.setdefault(name, _Shelf())
+            self._clock += 1
+            shelf.users, shelf.last_used = shelf.users + 1, self._clock
+            return shelf
+
+    def _open(self, name: str, shelf: _Shelf) -> Pipeline:
+        with shelf.lock:
+            if shelf.pipe is None:
+                shelf.pipe = self._load(name)
+                shelf.num_bytes = count_bytes(shelf.pipe)
+            return shelf.pipe
+
+    def _evict(self) -> None:
+        with self._lock:
+            total = sum(shelf.num_bytes for shelf in self._shelves.values() if shelf.pipe is not None)
+            for name, shelf in sorted(self._shelves.items(), key=lambda item: item[1].last_used):
+                if shelf.users:
+                    continue
+                if shelf.pipe is None:
+                    del self._shelves[name]
+                elif total > self._max_bytes:
+                    total -= shelf.num_bytes
+                    del self._shelves[name]
+
+
+def count_bytes(pipe: object) -> int:
+    """Sum the sizes of all parameters and buffers that a pipeline holds, in bytes."""
+    from torch import nn
+
+    seen: dict[int, int] = {}
+    waiting, visited = [pipe], set()
+    while waiting:
+        item = waiting.pop()
+        if id(item) in visited:
+            continue
+        visited.add(id(item))
+        if isinstance(item, nn.Module):
+            for tensor in [*item.parameters(), *item.buffers()]:
+                seen[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+        elif isinstance(item, dict):
+            waiting.extend(item.values())
+        elif type(item).__module__.startswith("sisgen") and hasattr(item, "__dict__"):
+            waiting.extend(vars(item).values())
+    return sum(seen.values())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """Handed to every tab's `build`.
+
+    Attributes:
+        settings: flags of this server.
+        registry: the models.
+        lane: the one queue in front of the device for short work.
+        examples: folder with example drawings.
+    """
+
+    settings: Settings
+    registry: Registry
+    lane: Lane
+    examples: Path

@@ -1,0 +1,136 @@
+"""From the command line to a served page, and down again on SIGTERM."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import signal
+import sys
+import tempfile
+import threading
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sisgen.app.context import Context, Registry
+from sisgen.app.serve.live import Lane
+from sisgen.app.settings import Settings, default_examples, read_settings
+from sisgen.errors import SisgenError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import gradio as gr
+
+    from sisgen.pipeline import Pipeline
+
+GRACE = 8.0  # seconds until the process ends by force after SIGTERM
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve the page until SIGINT or SIGTERM; return the exit code."""
+    try:
+        settings = read_settings(arguments)
+        prepare_environment()
+        context = build_context(settings)
+        warm_up(context)
+        page = serve(context)
+    except SisgenError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    wait_for_signal()
+    threading.Thread(target=_end_by_force, daemon=True).start()
+    context.lane.close()
+    page.close(verbose=False)
+    return 0
+
+
+def prepare_environment() -> None:
+    """Set what gradio reads while it is imported: no analytics, no node server, own folder, no proxy to ourselves.
+
+    Variables that are set already stay as they are, but for analytics and server-side rendering, which are always off.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_SSR_MODE"] = "False"
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(tempfile.gettempdir()) / f"sisgen-{_user()}"))
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        os.environ[name] = ",".join(dict.fromkeys([*hosts, "127.0.0.1", "localhost"]))
+    from sisgen.io.images import guard_decoders
+
+    guard_decoders()
+
+
+def build_context(settings: Settings) -> Context:
+    """Make the registry and the lane; no model is loaded yet."""
+    registry = Registry(
+        settings.names,
+        partial(_load, device=settings.device),
+        max_bytes=int(settings.memory * 2**30),
+        allow_any=settings.allow_any_model,
+    )
+    lane = Lane(lambda batch, payloads: batch(payloads))
+    return Context(settings=settings, registry=registry, lane=lane, examples=default_examples())
+
+
+def warm_up(context: Context) -> None:
+    """Load the first model and paint one picture, so that the first visitor does not wait for it.
+
+    Raises:
+        SisgenError: the model cannot be loaded.
+    """
+    with context.registry.lease() as pipe:
+        seed = int(pipe.defaults.get("seed", 0))
+        pipe(None, seeds=[seed])
+
+
+def serve(context: Context) -> gr.Blocks:
+    """Build the page and serve it from a thread."""
+    from sisgen.app import page as page_module
+    from sisgen.app.serve.routes import build_routes
+
+    settings = context.settings
+    page = page_module.build(context)
+    page.launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        auth=settings.login,
+        share=settings.share,
+        root_path=settings.root_path,
+        app_kwargs={"routes": build_routes(context)},
+        max_file_size="20mb",
+        state_session_capacity=200,
+        ssr_mode=False,
+        show_error=True,
+        prevent_thread_lock=True,
+        **page_module.launch_arguments(),
+    )
+    return page
+
+
+def wait_for_signal() -> None:
+    """Sleep until SIGINT or SIGTERM comes."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.wait(1.0):
+        pass
+
+
+def _load(name: str, *, device: str | None) -> Pipeline:
+    from sisgen.pipeline import Pipeline
+
+    return Pipeline.from_pretrained(name, device=device)
+
+
+def _end_by_force() -> None:
+    threading.Event().wait(GRACE)
+    os._exit(0)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "user"

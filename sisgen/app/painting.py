@@ -1,0 +1,158 @@
+"""From checked drawings to pictures: the batches that the lane runs, by one call of the `Pipeline` each."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from sisgen.errors import InputError
+
+if TYPE_CHECKING:
+    from sisgen.app.context import Registry
+    from sisgen.types import Agreement
+
+SHOWN = 512  # side at which a picture is shown, in pixels
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawing:
+    """One drawing with the seed of the sample that gives its colours.
+
+    Attributes:
+        labels: int64 [H, W], -1 where nothing was drawn.
+        seed: in [0, 2**32 - 1].
+    """
+
+    labels: np.ndarray
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Painted:
+    """One picture and what is to be said about it.
+
+    Attributes:
+        image: uint8 RGB [H, W, 3].
+        model: name and revision that made it, "name@revision".
+        seed: of the sample.
+        milliseconds: what the pipeline took for the batch that it was in.
+        settings: all that it takes to make it again, JSON-ready.
+        labels: int64 [H, W] read back from it; `None` unless asked for.
+        agreement: with the drawing; `None` unless asked for and something was drawn.
+    """
+
+    image: np.ndarray
+    model: str
+    seed: int
+    milliseconds: float
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    labels: np.ndarray | None = None
+    agreement: Agreement | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PaintBatch:
+    """Paint drawings that share a model and its settings; equal batches may run together.
+
+    Attributes:
+        registry: where the model comes from.
+        model: its name.
+        truncation: `None` leaves it to the model.
+        strength: how firmly the drawings are followed, in [0, 1].
+        read_back: whether to read labels and agreement back.
+        blank: whether nothing at all was drawn, so that plain samples are asked for.
+    """
+
+    registry: Registry
+    model: str
+    truncation: float | None
+    strength: float
+    read_back: bool
+    blank: bool
+
+    def __call__(self, drawings: Sequence[Drawing]) -> list[Painted]:
+        """Paint them all.
+
+        Raises:
+            InputError: the pipeline refuses an argument, or the device has too little memory.
+        """
+        from sisgen.conditions.mask import mask_condition
+        from sisgen.io.images import to_uint8
+
+        with self.registry.lease(self.model) as pipe:
+            started = time.perf_counter()
+            condition = None
+            if not self.blank:
+                condition = mask_condition([drawing.labels for drawing in drawings], pipe.labels, pipe.resolution)
+            result = _spare_memory(
+                pipe,
+                condition,
+                seeds=[drawing.seed for drawing in drawings],
+                truncation=self.truncation,
+                strength=self.strength,
+                read_back=self.read_back,
+            )
+            images = np.asarray(to_uint8(result.images))  # [B, H, W, 3]
+            spent = 1000 * (time.perf_counter() - started)
+            return [
+                Painted(
+                    image=images[i],
+                    model=f"{pipe.name}@{pipe.revision}",
+                    seed=drawing.seed,
+                    milliseconds=spent,
+                    settings={**result.settings, "seed": drawing.seed},
+                    labels=None if result.labels is None else result.labels[i].cpu().numpy(),
+                    agreement=result.agreement[i] if result.agreement else None,
+                )
+                for i, drawing in enumerate(drawings)
+            ]
+
+
+def _spare_memory(pipe: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call the pipeline; say in one sentence when the device has too little memory."""
+    import torch
+
+    try:
+        return pipe(*args, **kwargs)
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        raise InputError("The graphics card has too little memory for this just now; try again in a moment.") from None
+
+
+def encode_shown(image: np.ndarray) -> bytes:
+    """Enlarge a picture to the size at which the page shows it, and encode it for the way there.
+
+    Args:
+        image: uint8 RGB [H, W, 3].
+
+    Returns:
+        A JPEG file of `SHOWN` pixels a side, without chroma subsampling.
+    """
+    buffer = io.BytesIO()
+    _resized(image, SHOWN).save(buffer, "JPEG", quality=92, subsampling=0)
+    return buffer.getvalue()
+
+
+def encode_download(painted: Painted, scale: int) -> bytes:
+    """Encode a picture for keeping: a PNG whose text chunk holds all settings.
+
+    Args:
+        painted: the picture.
+        scale: 1 for its own size, 4 for four times that.
+    """
+    from sisgen.io.images import encode_png
+
+    settings = json.dumps({**painted.settings, "model": painted.model}, sort_keys=True)
+    return encode_png(np.asarray(_resized(painted.image, painted.image.shape[0] * scale)), {"sisgen": settings})
+
+
+def _resized(image: np.ndarray, side: int) -> Image.Image:
+    picture = Image.fromarray(image)
+    return picture if picture.width == side else picture.resize((side, side), Image.Resampling.LANCZOS)

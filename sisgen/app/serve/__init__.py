@@ -1,0 +1,1 @@
+"""Serving: the lane in front of the device, and the routes of the page's scripts."""

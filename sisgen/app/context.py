@@ -39,9 +39,7 @@ class Registry:
         allow_any: whether names outside the list may be loaded.
     """
 
-    def __init__(
-        self, names: Sequence[str], load: Callable[[str], Pipeline], *, max_bytes: int = 2**32, allow_any: bool = False
-    ) -> None:
+    def __init__(self, names: Sequence[str], load: Callable[[str], Pipeline], *, max_bytes: int = 2**32, allow_any: bool = False) -> None:
         self.names = tuple(names)
         self._load = load
         self._max_bytes = max_bytes

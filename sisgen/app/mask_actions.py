@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 STROKE, READING, VARIATION = 0, 1, 2  # ranks in the lane: what a visitor waits for goes first
 
 
-def submit(
-    context: Context, visitor: str, wish: Wish, canvas: bytes, *, rank: int = STROKE, read_back: bool = False
-) -> Future[Painted]:
+def submit(context: Context, visitor: str, wish: Wish, canvas: bytes, *, rank: int = STROKE, read_back: bool = False) -> Future[Painted]:
     """Queue a drawing as it comes from the page.
 
     Args:

@@ -21,7 +21,7 @@ export class Picture {
     this.image.src = picture.url;
     this.frame.dataset.number = number;
     this.put("ms", picture.ms === null ? "" : `${Math.round(picture.ms)} ms`);
-    this.put("true-size", `${picture.size} × ${picture.size} px`);
+    this.put("true-size", `${picture.size} px`);
     this.put("size-1", `Picture, ${picture.size} px`);
     this.put("size-4", `Enlarged, ${4 * picture.size} px`);
   }

@@ -97,7 +97,8 @@ def _is_model(folder: Path) -> bool:
 
 
 def _hub_id(text: str, is_path: bool) -> str | None:
-    if is_path:
+    # "checkpoints/portrats" is a slip of the pen, not somebody's model on the Hub.
+    if is_path or ("/" in text and Path(text).parent.is_dir()):
         return None
     if HUB_ID.fullmatch(text) and ".." not in text:
         return text
@@ -108,16 +109,16 @@ def _hub_id(text: str, is_path: bool) -> str | None:
 
 def _download(hub_id: str, revision: str | None, text: str, tried: Sequence[str]) -> ModelFolder:
     """Take a model from the Hub's cache or from the Hub itself."""
-    if _is_offline():
-        raise ModelNotFoundError(_not_found(text, [*tried, f"the Hub ('{hub_id}', not asked since HF_HUB_OFFLINE is set)"]))
+    offline = _is_offline()
     # Imported only here: it is slow, and nothing else needs the network.
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        path = Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(MODEL_FILES)))
+        path = Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(MODEL_FILES), local_files_only=offline))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError) as problem:
-        reason = "no such model" if "404" in str(problem) or "401" in str(problem) else "it cannot be reached"
+        unknown = "404" in str(problem) or "401" in str(problem)
+        reason = "only its cache, since HF_HUB_OFFLINE is set" if offline else "no such model" if unknown else "it cannot be reached"
         raise ModelNotFoundError(_not_found(text, [*tried, f"the Hub ('{hub_id}', {reason})"])) from None
     if not (path / CONFIG_FILE).is_file():
         raise ModelNotFoundError(_not_found(text, [*tried, f"the Hub ('{hub_id}', which has no {CONFIG_FILE})"]))

@@ -84,13 +84,22 @@ def test_odd_names_are_refused(name):
 
 
 def test_an_id_with_one_slash_goes_to_the_hub():
-    with pytest.raises(ModelNotFoundError, match=r"the Hub \('someone/their-model', not asked"):
+    with pytest.raises(ModelNotFoundError, match=r"the Hub \('someone/their-model', only its cache, since HF_HUB_OFFLINE"):
         find_model("someone/their-model")
 
 
 def test_a_path_object_never_goes_to_the_hub(tmp_path):
     with pytest.raises(ModelNotFoundError) as caught:
         find_model(Path("someone/their-model"))
+
+    assert "the Hub" not in str(caught.value)
+
+
+def test_a_slip_in_a_local_path_never_goes_to_the_hub(tmp_path):
+    make_model(tmp_path / "here" / "checkpoints", "portraits")
+
+    with pytest.raises(ModelNotFoundError) as caught:
+        find_model("checkpoints/portrats")
 
     assert "the Hub" not in str(caught.value)
 

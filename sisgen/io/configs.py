@@ -130,7 +130,8 @@ def _convert_dataclass(cls: Any, value: Any, at: str, largest: int | None) -> An
     try:
         return cls(**{name: _convert(kinds[name], item, f"{at}.{name}".lstrip("."), largest) for name, item in value.items()})
     except (ValueError, SisgenError) as problem:  # the dataclass's own checks
-        raise _MismatchError(f"{_place(at)}: {str(problem).rstrip('.')}") from None
+        words = str(problem).rstrip(".")
+        raise _MismatchError(f"{_place(at)}: {words}" if at else words) from None
 
 
 def _convert_union(kinds: tuple[Any, ...], value: Any, at: str, largest: int | None) -> Any:

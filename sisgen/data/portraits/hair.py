@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sisgen.data.portraits.canvas import Canvas, fade
-from sisgen.data.portraits.head import HeadField, lambert
+from sisgen.data.portraits.head import HeadField, lambert, toned
 from sisgen.data.portraits.labels import HAIR
 from sisgen.data.portraits.parameters import Hair, Light, Portrait
 
@@ -47,9 +47,14 @@ def _shade(p: Portrait, strand: Tensor, normal: tuple[Tensor, Tensor, Tensor], r
     hair, light = p.hair, p.light
     lit = lambert(light, *normal).mul_(0.75).add_(0.22)
     lit = (lit + 0.13 * strand).mul_(deep)
-    color = (hair.shadow + (1.0 - hair.shadow) * lit[:, None]) * (hair.color * light.tint)
+    color = toned(hair.color * light.tint, hair.shadow, lit)
     shine = (ring * (0.6 + 0.5 * strand).clamp_(0.0, 1.4)).mul_(hair.gloss)
-    return color + shine[:, None] * (hair.color * 0.75 + 0.07)
+    return color.addcmul_(shine[:, None], hair.color * 0.75 + 0.07)
+
+
+def _fading(hair: Hair, y: Tensor) -> Tensor:
+    """What the colour is multiplied by on the way to the ends, [B, 3, h, w]."""
+    return torch.addcmul(torch.ones_like(hair.color), hair.tip / hair.color.clamp(min=0.05) - 1.0, y.clamp(0.0, 1.0).mul_(0.8)[:, None])
 
 
 def _ring(light: Light, field: HeadField, p: Portrait, strand: Tensor) -> Tensor:
@@ -76,7 +81,7 @@ def paint_back_hair(canvas: Canvas, field: HeadField, hair_field: HairField, p: 
     nz = (1.15 - wide * wide).clamp_(0.05, 1.2).sqrt_()
     deep = 0.62 + 0.38 * (field.q - 0.9).clamp(0.0, 0.6) / 0.6
     color = _shade(p, hair_field.strand, (wide * 0.8, tall * 0.6, nz * 0.8), torch.zeros_like(wide), deep)
-    color = torch.lerp(color, color * (hair.tip / hair.color.clamp(min=0.05)), field.y.clamp(0.0, 1.0)[:, None] * 0.8)
+    color.mul_(_fading(hair, field.y))
     canvas.paint(field.window, alpha, color.clamp_(0.0, 1.0), HAIR, nz * 0.2 - 0.25)
 
 
@@ -118,8 +123,8 @@ def paint_front_hair(canvas: Canvas, field: HeadField, hair_field: HairField, p:
     deep = 0.72 + 0.28 * ((opening - 0.0) / 0.10).clamp(0.0, 1.0)
     color = _shade(p, hair_field.strand, (wide * (0.5 + 0.5 * wide * wide), normal_y * 0.9, nz), _ring(p.light, field, p, hair_field.strand), deep)
     edge = ((wide * p.light.side).clamp(0.0, 1.0) * (1.0 - nz)).square_().mul_(p.light.rim)
-    color.add_(edge[:, None] * p.light.rim_tint * 0.35)
-    color = torch.lerp(color, color * (hair.tip / hair.color.clamp(min=0.05)), field.y.clamp(0.0, 1.0)[:, None] * 0.8)
+    color.addcmul_(edge[:, None], p.light.rim_tint * 0.35)
+    color.mul_(_fading(hair, field.y))
     canvas.paint(field.window, alpha, color.clamp_(0.0, 1.0), HAIR, nz * (0.95 * head.a) + 0.05)
 
 

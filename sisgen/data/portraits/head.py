@@ -79,11 +79,22 @@ class HeadField:
 
 
 def _reach(one: Portrait) -> Box:
-    """How far head, hair and hat of a portrait can reach."""
-    head = one.head
-    half = 2.1 * head.a if one.hat.present and one.hat.brim else 1.75 * head.a
-    low = one.hair.present and (one.hair.back or one.hair.knot)
-    return head.x - half, -1.0, head.x + half, 1.0 if low else head.y + 1.1 * head.b
+    """A box that holds head, ears, hair and hat of a portrait."""
+    head, hair, hat = one.head, one.hair, one.hat
+    half, up, down = head.a + 0.17, 1.03 * head.b, 1.07 * head.b
+    if hair.present:
+        half = max(half, head.a * (1.03 + max(hair.side, hair.back_side * hair.back) + 1.25 * hair.flare) + 0.05 + 0.05 * hair.curl)
+        up = head.b * (1.0 + hair.top) + 0.02 + 0.05 * hair.curl
+        down = max(down, hair.front_end + 0.25 * hair.front_soft + 0.03, (hair.back_end + 0.06) * hair.back)
+        if hair.knot:
+            half = max(half, abs(hair.knot_x) + hair.knot_rx + 0.03)
+            up, down = max(up, hair.knot_ry - hair.knot_y + 0.03), max(down, hair.knot_y + hair.knot_ry + 0.03)
+    if hat.present:
+        half = max(half, abs(hat.x) + 1.04 * hat.rx + 0.02, (abs(hat.brim_x) + hat.brim_rx) * hat.brim + 0.03)
+        up = max(up, 1.04 * hat.ry - hat.y + 1.5 * hat.pompom)
+    lean = abs(head.sin_roll)
+    wide = half * head.cos_roll + max(up, down) * lean
+    return head.x - wide, head.y - up * head.cos_roll - half * lean, head.x + wide, head.y + down * head.cos_roll + half * lean
 
 
 def _patch_box(head: Head, u0: float, u1: float, v0: float, v1: float) -> Box:
@@ -141,7 +152,13 @@ def _sculpt(relief: Relief, p: Portrait) -> None:
 
 def lambert(light: Light, nx: Tensor, ny: Tensor, nz: Tensor) -> Tensor:
     """Wrapped diffuse light of unit normals, in [0, 1]; the normals' memory is not touched."""
-    return (nx * light.x + ny * light.y + nz * light.z).mul_(0.62).add_(0.44).clamp_(0.0, 1.0)
+    facing = nx * light.x
+    return facing.addcmul_(ny, light.y).addcmul_(nz, light.z).mul_(0.62).add_(0.44).clamp_(0.0, 1.0)
+
+
+def toned(color: Tensor, shadow: Tensor, lit: Tensor) -> Tensor:
+    """A colour [B, 3, 1, 1] that full shadow multiplies by `shadow`, under light [B, h, w] in [0, 1]."""
+    return torch.addcmul(color * shadow, color * (1.0 - shadow), lit[:, None])
 
 
 def paint_head(canvas: Canvas, field: HeadField, p: Portrait) -> None:
@@ -174,8 +191,7 @@ def _skin_tone(p: Portrait, relief: Relief, lit: Tensor) -> Tensor:
     skin = p.skin
     blush = bell(relief.mirror_u - (p.eyes.u + 0.07), relief.v - 0.17, 0.13, 0.10)
     blush.add_(bell(relief.u - p.nose.tip_u, relief.v - p.nose.base + 0.03, 0.08, 0.06)).mul_(skin.blush)
-    color = skin.shadow + (1.0 - skin.shadow) * lit[:, None]
-    color.mul_(skin.color * p.light.tint)
+    color = toned(skin.color * p.light.tint, skin.shadow, lit)
     color[:, 1:].mul_((1.0 - 0.45 * blush)[:, None])
     beard = bell(relief.u, relief.v - p.mouth.v - 0.08, 0.36, 0.17).mul_(skin.stubble)
     return color.mul_((1.0 - 0.6 * beard)[:, None])

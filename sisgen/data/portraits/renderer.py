@@ -43,7 +43,6 @@ class Portraits:
     depth: Tensor
 
 
-@torch.no_grad()
 def render(
     seeds: Sequence[int], size: int = 128, *, supersample: int = 2, device: torch.device | str | None = None
 ) -> Portraits:
@@ -74,6 +73,7 @@ def render(
     return Portraits(images=images, labels=labels, depth=depth)
 
 
+@torch.inference_mode()
 def _render_chunk(seeds: Sequence[int], size: int, supersample: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     portraits = tuple(draw_portrait(int(seed)) for seed in seeds)
     p = stack(portraits, device)
@@ -105,13 +105,24 @@ def majority(labels: Tensor, factor: int) -> Tensor:
     """Shrink label maps [B, H, W] (uint8) by a whole factor; each pixel takes its cells' most frequent class, the later id on a tie."""
     if factor == 1:
         return labels.long()
-    votes = torch.bitwise_left_shift(torch.ones((), dtype=torch.int64, device=labels.device), labels.long() * 5)  # 5 bits a class
-    batch, height, width = labels.shape
-    votes = votes.view(batch, height // factor, factor, width // factor, factor).sum((2, 4))  # [B, H, W]
-    best, winner = torch.zeros_like(votes), torch.zeros_like(votes)
+    cells = [labels[:, i::factor, j::factor].contiguous() for i in range(factor) for j in range(factor)]
+    return (_mode_of_four(*cells) if factor == 2 else _mode(cells)).long()
+
+
+def _mode_of_four(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+    low, high = torch.minimum(a, b), torch.maximum(a, b)
+    low_2, high_2 = torch.minimum(c, d), torch.maximum(c, d)
+    first, last = torch.minimum(low, low_2), torch.maximum(high, high_2)
+    middle, middle_2 = torch.maximum(low, low_2), torch.minimum(high, high_2)
+    second, third = torch.minimum(middle, middle_2), torch.maximum(middle, middle_2)
+    outside = torch.where((first == second) & (third != last), first, last)
+    return torch.where(second == third, second, outside)
+
+
+def _mode(cells: list[Tensor]) -> Tensor:
+    best, winner = torch.zeros_like(cells[0]), torch.zeros_like(cells[0])
     for c in range(NUM_CLASSES):
-        count = torch.bitwise_and(votes >> (5 * c), 31)
-        more = count >= best.clamp(min=1)
-        winner.masked_fill_(more, c)
+        count = torch.stack([cell == c for cell in cells]).sum(0, dtype=torch.uint8)
+        winner.masked_fill_((count >= best) & (count > 0), c)
         best = torch.maximum(best, count)
     return winner

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sisgen.data.portraits.canvas import Canvas, Window, bell, fade, smooth_step
-from sisgen.data.portraits.head import HeadField, lambert
+from sisgen.data.portraits.head import HeadField, lambert, toned
 from sisgen.data.portraits.labels import CLOTH, EAR, NECK
 from sisgen.data.portraits.parameters import Portrait
 
@@ -47,7 +47,7 @@ def paint_neck(canvas: Canvas, portraits: tuple[Portrait, ...], p: Portrait) -> 
     shade = 1.0 - 0.58 * fade((y - chin).clamp(min=0.0) / 0.11) * (1.0 - 0.3 * side * side)
     sinew = bell(side.abs() - 0.30 - 0.35 * (cloth.base + 0.12 - y), y - cloth.base, 0.10, 0.14).mul_(0.12)
     lit = lit.mul_(shade).mul_(1.0 - sinew)
-    color = (p.skin.shadow + (1.0 - p.skin.shadow) * lit[:, None]) * (p.skin.color * light.tint * 0.97)
+    color = toned(p.skin.color * light.tint * 0.97, p.skin.shadow, lit)
     canvas.paint(window, alpha, color, NECK, nz * cloth.neck_width - 0.22)
 
 
@@ -69,11 +69,11 @@ def paint_cloth(canvas: Canvas, portraits: tuple[Portrait, ...], p: Portrait) ->
     below = torch.minimum((y - neckline), 2.0 * (y - shoulder + 0.12))  # distance below the neckline
     color, lit = _fabric(canvas, p, x, y, out, y - shoulder)
     color, lit = _trim(cloth, color, lit, below, (side, y), rise)
-    shade = cloth.shadow + (1.0 - cloth.shadow) * lit.clamp(0.0, 1.25)[:, None]
+    shade = toned(torch.ones_like(cloth.shadow), cloth.shadow, lit.clamp(0.0, 1.25))
     nz = (1.2 - out * out).clamp_(0.1, 1.2).sqrt_()
     cast = bell(0.0 * y + side, y - neckline + 0.02, cloth.hole, 0.045).mul_(0.30)
     canvas.darken(window, cast.mul_(window.view(canvas.labels) == NECK))
-    canvas.paint(window, canvas.cover(shape), (color * shade).clamp_(0.0, 1.0), CLOTH, nz * 0.3 - 0.25)
+    canvas.paint(window, canvas.cover(shape), shade.mul_(color).clamp_(0.0, 1.0), CLOTH, nz * 0.3 - 0.25)
 
 
 def _fabric(canvas: Canvas, p: Portrait, x: Tensor, y: Tensor, out: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,7 +139,7 @@ def _shade_ear(canvas: Canvas, window: Window, p: Portrait, place: tuple[Tensor,
     rim = bell(far.sqrt() - 0.86, dy + 0.3, 0.13, 0.9).mul_(0.16)
     fold = bell(far.sqrt() - 0.64, dy + 0.2, 0.09, 0.8).mul_(0.28)
     lit = (lit * (1.0 - bowl) * (1.0 - fold) + rim).clamp(0.0, 1.1)
-    color = (skin.shadow + (1.0 - skin.shadow) * lit[:, None]) * (skin.color * light.tint)
+    color = toned(skin.color * light.tint, skin.shadow, lit)
     color[:, 1:].mul_(0.93)
     canvas.paint(window, canvas.cover(shape), color, EAR, nz * 0.08 - 0.02)
     ring = ((dx - 0.05).square() * 0.5 + (dy - 1.08).square() * 1.8).sqrt() * 0.09 - p.ears.ring

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sisgen.data.portraits.canvas import Canvas, fade
-from sisgen.data.portraits.head import HeadField, lambert
+from sisgen.data.portraits.head import HeadField, lambert, toned
 from sisgen.data.portraits.labels import GLASSES, HAT
 from sisgen.data.portraits.parameters import Hat, Portrait
 
@@ -53,7 +53,7 @@ def paint_hat(canvas: Canvas, field: HeadField, p: Portrait) -> None:
 
 
 def _shaded(hat: Hat, color: Tensor, lit: Tensor) -> Tensor:
-    return ((hat.shadow + (1.0 - hat.shadow) * lit[:, None]) * color).clamp_(0.0, 1.0)
+    return toned(torch.ones_like(hat.shadow), hat.shadow, lit).mul_(color).clamp_(0.0, 1.0)
 
 
 def _paint_brim(canvas: Canvas, field: HeadField, p: Portrait) -> None:

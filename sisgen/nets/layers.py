@@ -1,0 +1,74 @@
+"""Layers with equalized learning rate (Karras et al., ProGAN, sec. 4.1), shared by generators and discriminators."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+LRELU_SLOPE = 0.2
+LRELU_GAIN = math.sqrt(2)
+
+
+def normalize_second_moment(x: torch.Tensor, eps: float = 1e-8) -> torch.Tensor:
+    """Scale every row of [B, D] to a mean square of 1."""
+    return x * (x.square().mean(dim=1, keepdim=True) + eps).rsqrt()
+
+
+def leaky(x: torch.Tensor, gain: float = LRELU_GAIN, clamp: float | None = None) -> torch.Tensor:
+    """Leaky ReLU of slope 0.2 times `gain`, clipped to [-clamp, clamp]; `None` does not clip."""
+    x = F.leaky_relu(x, LRELU_SLOPE)
+    x = x if gain == 1.0 else x * gain
+    return x if clamp is None else x.clamp(-clamp, clamp)
+
+
+class EqualLinear(nn.Module):
+    """Linear layer whose weights are stored at unit variance and scaled at run time: [B, I] -> [B, O]."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        bias_init: float = 0.0,
+        lr_multiplier: float = 1.0,  # scales the effective learning rate of this layer
+        activation: bool = False,  # leaky ReLU behind it
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((out_features,), bias_init / lr_multiplier))
+        self.weight_gain = lr_multiplier / math.sqrt(in_features)
+        self.bias_gain = lr_multiplier
+        self.activation = activation
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+        return leaky(x) if self.activation else x
+
+
+class EqualConv2d(nn.Module):
+    """Convolution with equalized learning rate and leaky ReLU: [B, I, H, W] -> [B, O, H, W]."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        bias: bool = True,
+        activation: bool = True,  # leaky ReLU with gain sqrt(2)
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.weight_gain = 1 / math.sqrt(in_channels * kernel_size**2)
+        self.activation = activation
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        gain = LRELU_GAIN if self.activation else 1.0  # leaky ReLU is positively homogeneous: its gain goes into the weights
+        weight = (self.weight * (self.weight_gain * gain)).to(x.dtype)
+        bias = None if self.bias is None else (self.bias * gain).to(x.dtype)
+        x = F.conv2d(x, weight, bias, padding=self.weight.shape[-1] // 2)
+        return leaky(x, gain=1.0) if self.activation else x

@@ -109,7 +109,7 @@ class Canvas:
         return fine if coarse.ndim == 4 else fine[:, 0]
 
 
-def bell(du: Tensor, dv: Tensor, su: object, sv: object) -> Tensor:
+def bell(du: Tensor, dv: Tensor, su: Tensor | float, sv: Tensor | float) -> Tensor:
     """The Gaussian exp(-(du/su)^2 - (dv/sv)^2)."""
     across = du / su
     along = dv / sv

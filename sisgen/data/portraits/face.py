@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sisgen.data.portraits.canvas import Canvas, bell, fade
+from sisgen.data.portraits.canvas import Canvas, Window, bell, fade
 from sisgen.data.portraits.head import HeadField
 from sisgen.data.portraits.labels import BROW, MOUTH, NOSE
 from sisgen.data.portraits.parameters import Portrait
@@ -66,21 +66,21 @@ def paint_nose(canvas: Canvas, field: HeadField, p: Portrait) -> None:
     side = cross.abs()
     bottom = v - nose.base - 0.028 + 1.6 * (side - 0.35 * nose.width).square_()
     shape = torch.maximum(torch.maximum(side - half, bottom), nose.top - v)
-    _shade_nose(canvas, outer, inner, field, p, cross, v)
+    _shade_nose(canvas, outer, p, cross, v)
     outer.view(canvas.labels).masked_fill_(shape < 0.0, NOSE)
     hole = bell(side - 0.50 * nose.width, v - nose.base - 0.012, 0.024, 0.0135).mul_(0.72)
     canvas.darken(outer, hole)
 
 
-def _shade_nose(canvas: Canvas, outer: object, inner: object, field: HeadField, p: Portrait, cross: Tensor, v: Tensor) -> None:
+def _shade_nose(canvas: Canvas, outer: Window, p: Portrait, cross: Tensor, v: Tensor) -> None:
     nose = p.nose
     away = torch.where(p.light.x > 0, -1.0, 1.0) * p.light.x.abs().add(0.25).clamp(max=1.0)
     side = bell(cross - away * nose.width * 0.85, v - 0.62 * nose.base, 0.030, 0.11).mul_(0.20)
     wing = bell(cross.abs() - nose.width - 0.004, v - nose.base + 0.012, 0.014, 0.034).mul_(0.30)
     under = bell(cross, v - nose.base - 0.032, nose.width * 0.85, 0.014).mul_(0.30)
-    canvas.darken(outer, side.add_(wing).add_(under).clamp_(0.0, 0.7))  # type: ignore[arg-type]
+    canvas.darken(outer, side.add_(wing).add_(under).clamp_(0.0, 0.7))
     shine = bell(cross + 0.3 * away * nose.width, v - nose.base + 0.055, 0.028, 0.022).mul_(p.skin.gloss * 0.9)
-    outer.view(canvas.image).add_(shine[:, None])  # type: ignore[attr-defined]
+    outer.view(canvas.image).add_(shine[:, None])
 
 
 def paint_mouth(canvas: Canvas, field: HeadField, p: Portrait) -> None:
@@ -108,16 +108,16 @@ def paint_mouth(canvas: Canvas, field: HeadField, p: Portrait) -> None:
     _paint_gap(canvas, outer, p, (line, gap, t, alpha))
 
 
-def _paint_gap(canvas: Canvas, outer: object, p: Portrait, place: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
+def _paint_gap(canvas: Canvas, outer: Window, p: Portrait, place: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
     mouth = p.mouth
     line, gap, t, lips = place
     seam = bell(line - gap.clamp(max=0.0), t, 0.011, 1.4).mul_(0.55 * (mouth.gap < 0.01)).mul_(lips)
-    canvas.darken(outer, seam)  # type: ignore[arg-type]
+    canvas.darken(outer, seam)
     hole = canvas.cover(torch.maximum(-line - 0.002, line - gap + 0.006)).mul_(lips).mul_(mouth.gap > 0.01)
     dark = torch.cat([line * 0 + 0.26, line * 0 + 0.07, line * 0 + 0.08], 0).view(3, *line.shape).transpose(0, 1)
     tongue = bell(t, line - gap - 0.01, 0.55, 0.035).mul_(0.8)
     inside = dark + tongue[:, None] * (mouth.color - dark).clamp(-0.4, 0.45)
-    canvas.paint(outer, hole, inside)  # type: ignore[arg-type]
+    canvas.paint(outer, hole, inside)
     teeth = canvas.cover(line - mouth.teeth * gap * 0.75).mul_(hole)
     white = (0.97 - 0.35 * (t * t) - 1.2 * (0.02 - line).clamp(0.0, 0.1))[:, None].clamp(0.5, 1.0)
-    canvas.paint(outer, teeth, white * torch.ones_like(mouth.color))  # type: ignore[arg-type]
+    canvas.paint(outer, teeth, white * torch.ones_like(mouth.color))

@@ -57,7 +57,7 @@ def _fading(hair: Hair, y: Tensor) -> Tensor:
     return torch.addcmul(torch.ones_like(hair.color), hair.tip / hair.color.clamp(min=0.05) - 1.0, y.clamp(0.0, 1.0).mul_(0.8)[:, None])
 
 
-def _ring(light: Light, field: HeadField, p: Portrait, strand: Tensor) -> Tensor:
+def _ring(light: Light, field: HeadField, strand: Tensor) -> Tensor:
     """The band of gloss around the crown, broken up by strands."""
     height = field.y + 0.52 + 0.22 * (-light.y) - 0.30 * (field.x - 0.7 * light.x).square() + 0.035 * strand
     band = fade(height * (1.0 / 0.13))
@@ -104,7 +104,7 @@ def paint_front_hair(canvas: Canvas, field: HeadField, hair_field: HairField, p:
     if not any(one.hair.present for one in field.portraits):
         return
     hair, head = p.hair, p.head
-    hx, hy, u = field.hx, field.hy, field.u
+    hx, hy = field.hx, field.hy
     widen = 1.0 + hair.side + hair.flare * field.y.clamp(0.0, 1.2) + 0.02 * hair.wave * torch.sin(hy * 15.0 + hair.phase)
     wide = hx / (head.a * widen)
     tall = field.y.clamp(max=0.0) / (1.0 + hair.top)
@@ -114,14 +114,15 @@ def paint_front_hair(canvas: Canvas, field: HeadField, hair_field: HairField, p:
     outer = torch.maximum(outer, hy - end).maximum(hair_field.kept)
     opening = _opening(field, hair_field, p)
     shape = torch.maximum(outer, -opening)
-    cast = (1.0 - (opening.neg() + 0.0).abs() / 0.085).clamp_(0.0, 1.0) * (opening < 0.0)
+    cast = (1.0 - opening.abs() / 0.085).clamp_(0.0, 1.0) * (opening < 0.0)
     below = (hy < end + 0.05).float().mul_(0.42 * hair.present)
     canvas.darken(field.window, cast.square_().mul_(below).mul_(field.inside))
     alpha = canvas.cover(shape).mul_(hair.present)
     nz = (1.06 - far).clamp_(0.04, 1.0).sqrt_()
     normal_y = torch.where(field.y < 0.0, tall, field.y * 0.15)
-    deep = 0.72 + 0.28 * ((opening - 0.0) / 0.10).clamp(0.0, 1.0)
-    color = _shade(p, hair_field.strand, (wide * (0.5 + 0.5 * wide * wide), normal_y * 0.9, nz), _ring(p.light, field, p, hair_field.strand), deep)
+    deep = 0.72 + 0.28 * (opening / 0.10).clamp(0.0, 1.0)
+    normal = (wide * (0.5 + 0.5 * wide * wide), normal_y * 0.9, nz)
+    color = _shade(p, hair_field.strand, normal, _ring(p.light, field, hair_field.strand), deep)
     edge = ((wide * p.light.side).clamp(0.0, 1.0) * (1.0 - nz)).square_().mul_(p.light.rim)
     color.addcmul_(edge[:, None], p.light.rim_tint * 0.35)
     color.mul_(_fading(hair, field.y))

@@ -1,7 +1,7 @@
 """Coordinates on the turned head, and its shaded skin.
 
-The head is an ellipsoid with a tapered jaw. Inverting its projection at every cell gives face positions (u, v), so whatever is drawn in them
-turns, nods and foreshortens with the head; the same inversion gives depth and normals.
+The head is an ellipsoid with a tapered jaw. Inverting its projection at every cell gives face positions (u, v), so whatever is
+drawn in them turns, nods and foreshortens with the head; the same inversion gives depth and normals.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sisgen.data.portraits.canvas import Box, Canvas, Window, bell
 from sisgen.data.portraits.labels import SKIN
-from sisgen.data.portraits.parameters import Head, Light, Portrait
+from sisgen.data.portraits.parameters import Head, Light, Portrait, Scalar
 
 DEPTH_SHARE = 0.9  # depth radius of the head over its half width
 
@@ -122,7 +122,7 @@ class Relief:
         self.height, self.slope_u, self.slope_v = torch.zeros_like(u), torch.zeros_like(u), torch.zeros_like(u)
         self.lit = torch.ones_like(u)
 
-    def bump(self, u: object, v: object, su: object, sv: object, height: object, mirrored: bool = False, shade: float = 0.0) -> None:
+    def bump(self, u: Scalar, v: Scalar, su: Scalar, sv: Scalar, height: Scalar, mirrored: bool = False, shade: float = 0.0) -> None:
         """Add a bump (or dent, height < 0) at (u, v), on both sides when `mirrored`; `shade` darkens there."""
         du = (self.mirror_u if mirrored else self.u) - u
         dv = self.v - v
@@ -131,9 +131,9 @@ class Relief:
             self.lit.mul_(1.0 - shade * hill)
         hill.mul_(height)
         self.height.add_(hill)
-        across = du.mul_(hill).mul_(-2.0 / (su * su))  # type: ignore[operator]
+        across = du.mul_(hill).mul_(-2.0 / (su * su))
         self.slope_u.add_(across.mul_(self.sign) if mirrored else across)
-        self.slope_v.add_(dv.mul_(hill).mul_(-2.0 / (sv * sv)))  # type: ignore[operator]
+        self.slope_v.add_(dv.mul_(hill).mul_(-2.0 / (sv * sv)))
 
 
 def _sculpt(relief: Relief, p: Portrait) -> None:

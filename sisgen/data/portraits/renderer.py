@@ -21,7 +21,7 @@ from sisgen.data.portraits.scene import paint_backdrop, paint_cloth, paint_ears,
 from sisgen.data.portraits.wear import paint_glasses, paint_hat
 from sisgen.errors import InputError
 
-TRAIN_SEEDS = range(0, 10**7)
+TRAIN_SEEDS = range(10**7)
 VALIDATION_SEEDS = range(10**7, 10**7 + 10**4)
 TEST_SEEDS = range(2 * 10**7, 2 * 10**7 + 500)
 

@@ -18,7 +18,7 @@ from sisgen.data.portraits.parameters import (
     Portrait,
     Skin,
 )
-from sisgen.data.portraits.tones import Rgb, ambient_shadow, backdrop_color, between, eye_color, skin_color, vary
+from sisgen.data.portraits.tones import Rgb, backdrop_color, between, eye_color, skin_color, vary
 from sisgen.data.portraits.wardrobe import draw_cloth, draw_glasses, draw_hat
 
 
@@ -151,7 +151,8 @@ def _draw_mouth(rng: random.Random, head: Head, nose: Nose, soft: float, skin: R
     kind = rng.random()
     gap = 0.0 if kind < 0.55 else rng.uniform(0.045, 0.10)
     smile = rng.gauss(0.022, 0.022) if kind < 0.55 else rng.uniform(0.01, 0.06)
-    lips = between((skin[0] * 0.86, skin[1] * 0.58, skin[2] * 0.60), vary(rng, (0.72, 0.20, 0.26), 0.08), 0.25 + 0.45 * soft * rng.random())
+    bare = (skin[0] * 0.86, skin[1] * 0.58, skin[2] * 0.60)
+    lips = between(bare, vary(rng, (0.72, 0.20, 0.26), 0.08), 0.25 + 0.45 * soft * rng.random())
     return Mouth(
         v=nose.base + rng.uniform(0.170, 0.200) - 0.35 * gap,
         width=head.a * rng.uniform(0.36, 0.44) + 0.5 * max(smile, 0.0),

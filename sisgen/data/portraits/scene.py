@@ -8,9 +8,10 @@ from torch import Tensor
 from sisgen.data.portraits.canvas import Canvas, Window, bell, fade, smooth_step
 from sisgen.data.portraits.head import HeadField, lambert, toned
 from sisgen.data.portraits.labels import CLOTH, EAR, NECK
-from sisgen.data.portraits.parameters import Portrait
+from sisgen.data.portraits.parameters import Cloth, Portrait
 
 _BACKDROP_CELLS = 64
+_GOLD = (0.95, 0.80, 0.42)
 
 
 def paint_backdrop(canvas: Canvas, p: Portrait) -> None:
@@ -90,21 +91,21 @@ def _fabric(canvas: Canvas, p: Portrait, x: Tensor, y: Tensor, out: Tensor, dept
     return torch.lerp(cloth.color, cloth.second, mix[:, None]), lit
 
 
-def _trim(cloth: object, color: Tensor, lit: Tensor, below: Tensor, place: tuple[Tensor, Tensor], rise: Tensor) -> tuple[Tensor, Tensor]:
+def _trim(cloth: Cloth, color: Tensor, lit: Tensor, below: Tensor, place: tuple[Tensor, Tensor], rise: Tensor) -> tuple[Tensor, Tensor]:
     side, y = place
-    band, flap = cloth.band, cloth.flap  # type: ignore[attr-defined]
+    band, flap = cloth.band, cloth.flap
     t = below / band.clamp(min=0.01)
     on = ((1.0 - t) * 6.0).clamp(0.0, 1.0) * (band > 0.0)
-    round_ = 0.16 * cloth.puff * (0.5 - t) * 2.0 + 0.10 * (t < 0.8)  # type: ignore[attr-defined]
+    round_ = 0.16 * cloth.puff * (0.5 - t) * 2.0 + 0.10 * (t < 0.8)
     lit = lit + on * round_ - 0.22 * fade((t - 1.08) * 5.0) * (band > 0.0)
-    color = torch.lerp(color, cloth.second, 0.55 * on[:, None])  # type: ignore[attr-defined]
+    color = torch.lerp(color, cloth.second, 0.55 * on[:, None])
     knit = (rise < 0.0).float() * (0.05 * torch.sin(side * 75.0))
     lit = lit + knit
-    tip = cloth.base + cloth.depth  # type: ignore[attr-defined]
-    edge = below - flap * (0.35 + 2.2 * (1.0 - (side / (cloth.hole + 0.10)).clamp(max=1.0)) * (side / (cloth.hole + 0.1)))  # type: ignore[attr-defined]
+    tip = cloth.base + cloth.depth
+    edge = below - flap * (0.35 + 2.2 * (1.0 - (side / (cloth.hole + 0.10)).clamp(max=1.0)) * (side / (cloth.hole + 0.1)))
     on_leaf = ((-edge) * 40.0).clamp(0.0, 1.0) * (flap > 0.0)
     line = fade(edge * 38.0) * (flap > 0.0)
-    color = torch.lerp(color, cloth.second, 0.6 * on_leaf[:, None])  # type: ignore[attr-defined]
+    color = torch.lerp(color, cloth.second, 0.6 * on_leaf[:, None])
     placket = fade((side - 0.03) * 70.0) * (flap > 0.0) * (y > tip)
     return color, lit + 0.12 * on_leaf - 0.30 * line - 0.18 * placket
 
@@ -143,5 +144,6 @@ def _shade_ear(canvas: Canvas, window: Window, p: Portrait, place: tuple[Tensor,
     color[:, 1:].mul_(0.93)
     canvas.paint(window, canvas.cover(shape), color, EAR, nz * 0.08 - 0.02)
     ring = ((dx - 0.05).square() * 0.5 + (dy - 1.08).square() * 1.8).sqrt() * 0.09 - p.ears.ring
-    gold = torch.tensor((0.95, 0.80, 0.42), device=color.device)[None, :, None, None] * (0.75 + 0.35 * bell(dx - 0.1, dy - 1.02, 0.25, 0.1))[:, None]
+    sheen = 0.75 + 0.35 * bell(dx - 0.1, dy - 1.02, 0.25, 0.1)
+    gold = torch.tensor(_GOLD, device=color.device)[None, :, None, None] * sheen[:, None]
     canvas.paint(window, canvas.cover(ring).mul_(p.ears.ring > 0.0), gold.clamp(0.0, 1.0), EAR)

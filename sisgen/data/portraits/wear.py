@@ -44,7 +44,8 @@ def paint_hat(canvas: Canvas, field: HeadField, p: Portrait) -> None:
     hx, hy = field.hx, field.hy
     bend = 1.0 - ((hx - hat.x) / hat.rx).square().clamp_(max=1.5)
     edge = hat.edge + hat.bow * bend + hat.lean * hx
-    low = torch.maximum(edge, hat.brim * (hat.brim_y + hat.brim_ry * (1.0 - ((hx - hat.brim_x) / hat.brim_rx).square().clamp_(max=1.0)).sqrt_() - 0.02))
+    arc = (1.0 - ((hx - hat.brim_x) / hat.brim_rx).square().clamp_(max=1.0)).sqrt_()
+    low = torch.maximum(edge, hat.brim * (hat.brim_y + hat.brim_ry * arc - 0.02))
     cast = (1.0 - (hy - low).clamp(min=0.0) / 0.15).clamp_(0.0, 1.0).square_().mul_(0.45 * hat.present)
     canvas.darken(field.window, cast.mul_(canvas.cover((field.q - 1.12) * 0.26)))
     if any(one.hat.brim for one in field.portraits):
@@ -92,6 +93,7 @@ def _paint_pompom(canvas: Canvas, field: HeadField, p: Portrait) -> None:
     dx, dy = field.hx - hat.x, field.hy - hat.y + hat.ry + 0.35 * hat.pompom
     far = (dx * dx + dy * dy).sqrt_() / hat.pompom.clamp(min=0.01)
     fluff = torch.sin(dx * 60.0 + torch.sin(dy * 45.0)) * torch.sin(dy * 60.0)
-    lit = lambert(p.light, dx / hat.pompom.clamp(min=0.01), dy / hat.pompom.clamp(min=0.01), (1.1 - far * far).clamp_(0.05, 1.0).sqrt_()) + 0.10 * fluff
+    radius = hat.pompom.clamp(min=0.01)
+    lit = lambert(p.light, dx / radius, dy / radius, (1.1 - far * far).clamp_(0.05, 1.0).sqrt_()) + 0.10 * fluff
     alpha = canvas.cover((far - 1.0) * 0.13 + 0.008 * fluff).mul_(hat.present * (hat.pompom > 0.0))
     canvas.paint(field.window, alpha, _shaded(hat, hat.second, lit), HAT, lit * 0.0)

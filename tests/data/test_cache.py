@@ -55,8 +55,8 @@ def test_an_unfinished_cache_is_refused_and_goes_on(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_killed_process_leaves_a_cache_that_goes_on(tmp_path):
-    command = ["-m", "sisgen", "data", "portraits", "--num", "600", "--size", "32", "--cache", "--workers", "1", "--out", str(tmp_path / "c")]
-    process = subprocess.Popen([sys.executable, *command], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    command = "-m sisgen data portraits --num 600 --size 32 --cache --workers 1 --out".split()
+    process = subprocess.Popen([sys.executable, *command, str(tmp_path / "c")], env=os.environ | {"OMP_NUM_THREADS": "1"})
     for _ in range(600):
         if (tmp_path / "c" / "progress.txt").exists():
             break

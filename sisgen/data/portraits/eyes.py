@@ -47,9 +47,9 @@ def _paint_eye(canvas: Canvas, field: HeadField, p: Portrait, side: float, windo
 def _paint_lid(canvas: Canvas, outer: Window, inner: Window, field: HeadField, p: Portrait, place: tuple[Tensor, Tensor]) -> None:
     t, over = place
     eyes = p.eyes
-    lid = bell(over + 0.03, t, 0.03, 1.0).mul_(eyes.make_up)
-    view = outer.view(canvas.image)
-    view.lerp_(eyes.shadow * 0.9, lid[:, None] * 0.8)
+    if any(one.eyes.make_up for one in field.portraits):
+        lid = bell(over + 0.03, t, 0.03, 1.0).mul_(eyes.make_up)
+        outer.view(canvas.image).lerp_(eyes.shadow * 0.9, lid[:, None] * 0.8)
     crease = bell(over + 0.046 - 0.012 * t * t, t, 0.009, 0.95).mul_(eyes.crease)
     canvas.darken(outer, crease * inner.view(field.inside))
 

@@ -105,14 +105,14 @@ def paint_mouth(canvas: Canvas, field: HeadField, p: Portrait) -> None:
     gleam = bell(t + 0.25 * p.light.x * -1.0, line - gap - 0.5 * mouth.lower, 0.34, 0.012).mul_(0.22)
     alpha = canvas.cover(shape)
     canvas.paint(outer, alpha, color.add_(gleam[:, None]), MOUTH, inner.view(field.z))
-    _paint_gap(canvas, outer, p, (line, gap, t, alpha))
+    canvas.darken(outer, bell(line - gap.clamp(max=0.0), t, 0.011, 1.4).mul_(0.55 * (mouth.gap < 0.01)).mul_(alpha))
+    if any(one.mouth.gap for one in field.portraits):
+        _paint_gap(canvas, outer, p, (line, gap, t, alpha))
 
 
 def _paint_gap(canvas: Canvas, outer: Window, p: Portrait, place: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
     mouth = p.mouth
     line, gap, t, lips = place
-    seam = bell(line - gap.clamp(max=0.0), t, 0.011, 1.4).mul_(0.55 * (mouth.gap < 0.01)).mul_(lips)
-    canvas.darken(outer, seam)
     hole = canvas.cover(torch.maximum(-line - 0.002, line - gap + 0.006)).mul_(lips).mul_(mouth.gap > 0.01)
     dark = torch.cat([line * 0 + 0.26, line * 0 + 0.07, line * 0 + 0.08], 0).view(3, *line.shape).transpose(0, 1)
     tongue = bell(t, line - gap - 0.01, 0.55, 0.035).mul_(0.8)

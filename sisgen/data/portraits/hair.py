@@ -23,10 +23,7 @@ class HairField:
     def __init__(self, field: HeadField, p: Portrait) -> None:
         hair, head = p.hair, p.head
         hx, hy = field.hx, field.hy
-        f = hair.curl_frequency
-        first = torch.sin(hx * f + 1.3 * torch.sin(hy * (0.6 * f) + hair.phase))
-        second = torch.sin(hy * f + 1.3 * torch.sin(hx * (0.6 * f) - hair.phase))
-        self.lump = (first * second).mul_(hair.curl)
+        self.lump = _lumps(hair, hx, hy) if any(one.hair.curl for one in field.portraits) else torch.zeros_like(hx)
         wide = hx / (head.a * (1.0 + hair.side))
         across = wide.clamp(-0.999, 0.999).asin_().sub_(0.8 * head.yaw).mul_(head.a)
         across = torch.where(field.y > 0.0, torch.lerp(across, hx, field.y.clamp(0.0, 1.0)), across)
@@ -41,6 +38,13 @@ class HairField:
         hat = p.hat
         edge = hat.edge + hat.bow * (1.0 - (hx / hat.rx).square_().clamp_(max=1.5)) + hat.lean * hx
         self.kept = torch.where(hat.present > 0.5, edge - 0.02 - hy, -9.0)
+
+
+def _lumps(hair: Hair, hx: Tensor, hy: Tensor) -> Tensor:
+    f = hair.curl_frequency
+    first = torch.sin(hx * f + 1.3 * torch.sin(hy * (0.6 * f) + hair.phase))
+    second = torch.sin(hy * f + 1.3 * torch.sin(hx * (0.6 * f) - hair.phase))
+    return (first * second).mul_(hair.curl)
 
 
 def _shade(p: Portrait, strand: Tensor, normal: tuple[Tensor, Tensor, Tensor], ring: Tensor, deep: Tensor) -> Tensor:

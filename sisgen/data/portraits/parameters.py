@@ -1,21 +1,17 @@
 """Everything that one seed decides about a portrait, in groups of plain numbers.
 
-A group holds floats and RGB triples when one seed is drawn, and `[B, 1, 1]` and `[B, 3, 1, 1]` tensors once `stack` has joined a batch.
-Lengths are in half picture sides: the picture spans [-1, 1] in x (right) and y (down); depth z grows towards the viewer. Face positions
+A group holds floats and RGB triples when one seed is drawn, and `[B, 1, 1]` and `[B, 3, 1, 1]` tensors once `stacking.stack` has joined
+a batch. Lengths are in half picture sides: the picture spans [-1, 1] in x (right) and y (down); depth z grows towards the viewer. Face positions
 (u, v) are arc lengths on the head from the point between the eyes, so they turn with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar
-
-import torch
+from dataclasses import dataclass
+from typing import Any
 
 Scalar = Any  # float, or a [B, 1, 1] tensor once stacked
 Color = Any  # RGB triple in [0, 1], or a [B, 3, 1, 1] tensor once stacked
-Group = TypeVar("Group")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -281,32 +277,3 @@ class Portrait:
     glasses: Glasses
     hat: Hat
     backdrop: Backdrop
-
-
-def stack(portraits: Sequence[Portrait], device: torch.device) -> Portrait:
-    """Join portraits into one whose numbers are `[B, 1, 1]` and whose colours are `[B, 3, 1, 1]` tensors on `device`."""
-    rows = [[number for group in _groups(portrait) for number in _flat(group)] for portrait in portraits]
-    columns = iter(torch.tensor(rows, dtype=torch.float32).to(device).unbind(1))
-    return Portrait(**{field.name: _refill(getattr(portraits[0], field.name), columns) for field in fields(Portrait)})
-
-
-def _groups(portrait: Portrait) -> list[Any]:
-    return [getattr(portrait, field.name) for field in fields(portrait)]
-
-
-def _flat(group: Any) -> list[float]:
-    numbers: list[float] = []
-    for field in fields(group):
-        value = getattr(group, field.name)
-        numbers.extend(value) if isinstance(value, tuple) else numbers.append(value)
-    return numbers
-
-
-def _refill(group: Group, columns: Any) -> Group:
-    values = {}
-    for field in fields(group):  # type: ignore[arg-type]
-        if isinstance(getattr(group, field.name), tuple):
-            values[field.name] = torch.stack([next(columns) for _ in range(3)], 1)[:, :, None, None]
-        else:
-            values[field.name] = next(columns)[:, None, None]
-    return type(group)(**values)

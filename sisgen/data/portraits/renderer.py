@@ -15,9 +15,9 @@ from sisgen.data.portraits.face import paint_brows, paint_lines, paint_mouth, pa
 from sisgen.data.portraits.hair import HairField, paint_back_hair, paint_front_hair
 from sisgen.data.portraits.head import HeadField, paint_head
 from sisgen.data.portraits.labels import NUM_CLASSES
-from sisgen.data.portraits.parameters import stack
 from sisgen.data.portraits.sampling import draw_portrait
 from sisgen.data.portraits.scene import paint_backdrop, paint_cloth, paint_ears, paint_neck
+from sisgen.data.portraits.stacking import stack
 from sisgen.data.portraits.wear import paint_glasses, paint_hat
 from sisgen.errors import InputError
 
@@ -82,7 +82,7 @@ def _render_chunk(seeds: Sequence[int], size: int, supersample: int, device: tor
     hair = HairField(field, p)
 
     # Back to front.
-    paint_backdrop(canvas, p)
+    paint_backdrop(canvas, portraits, p)
     paint_back_hair(canvas, field, hair, p)
     paint_neck(canvas, portraits, p)
     paint_cloth(canvas, portraits, p)

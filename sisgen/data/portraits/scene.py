@@ -14,7 +14,7 @@ _BACKDROP_CELLS = 64
 _GOLD = (0.95, 0.80, 0.42)
 
 
-def paint_backdrop(canvas: Canvas, p: Portrait) -> None:
+def paint_backdrop(canvas: Canvas, portraits: tuple[Portrait, ...], p: Portrait) -> None:
     """Paint a gradient or two tones with soft discs, computed small and enlarged: it is out of focus."""
     back = p.backdrop
     centres = (torch.arange(_BACKDROP_CELLS, device=canvas.image.device, dtype=torch.float32) + 0.5) * (2.0 / _BACKDROP_CELLS) - 1.0
@@ -22,7 +22,8 @@ def paint_backdrop(canvas: Canvas, p: Portrait) -> None:
     across = smooth_step(((x * back.dx + y * back.dy - back.offset) * back.hard).mul_(0.55).add_(0.5))
     color = torch.lerp(back.first, back.second, across[:, None])
     light = bell(x - 0.6 * p.light.x + 0.0 * y, y - p.light.y * 0.4 + 0.0 * x, 0.9, 0.9).mul_(back.glow)
-    for spot in (back.spot_1, back.spot_2, back.spot_3, back.spot_4):
+    spotted = any(one.backdrop.spots for one in portraits)
+    for spot in (back.spot_1, back.spot_2, back.spot_3, back.spot_4) if spotted else ():
         sx, sy, radius = spot[:, 0], spot[:, 1], spot[:, 2]
         disc = ((x - sx).square() + (y - sy).square()).sqrt_().sub_(radius).mul_(-1.0 / 0.10).add_(0.5).clamp_(0.0, 1.0)
         light = light + disc.mul_(back.spots)
@@ -129,6 +130,8 @@ def paint_ears(canvas: Canvas, field: HeadField, p: Portrait) -> None:
         attach = torch.minimum((front - hx), 0.985 - inner.view(field.x) * side) + 0.02 * dy
         shape = torch.maximum((far.sqrt() - 1.0) * 0.09, attach)
         _shade_ear(canvas, window, p, (dx, dy, far, shape), side)
+        if any(one.ears.ring for one in field.portraits):
+            _paint_ring(canvas, window, p, dx, dy)
 
 
 def _shade_ear(canvas: Canvas, window: Window, p: Portrait, place: tuple[Tensor, Tensor, Tensor, Tensor], side: float) -> None:
@@ -143,7 +146,10 @@ def _shade_ear(canvas: Canvas, window: Window, p: Portrait, place: tuple[Tensor,
     color = toned(skin.color * light.tint, skin.shadow, lit)
     color[:, 1:].mul_(0.93)
     canvas.paint(window, canvas.cover(shape), color, EAR, nz * 0.08 - 0.02)
+
+
+def _paint_ring(canvas: Canvas, window: Window, p: Portrait, dx: Tensor, dy: Tensor) -> None:
     ring = ((dx - 0.05).square() * 0.5 + (dy - 1.08).square() * 1.8).sqrt() * 0.09 - p.ears.ring
     sheen = 0.75 + 0.35 * bell(dx - 0.1, dy - 1.02, 0.25, 0.1)
-    gold = torch.tensor(_GOLD, device=color.device)[None, :, None, None] * sheen[:, None]
+    gold = torch.tensor(_GOLD, device=dx.device)[None, :, None, None] * sheen[:, None]
     canvas.paint(window, canvas.cover(ring).mul_(p.ears.ring > 0.0), gold.clamp(0.0, 1.0), EAR)

@@ -3,7 +3,7 @@ from dataclasses import fields
 
 import torch
 
-from sisgen.data.portraits.parameters import stack
+from sisgen.data.portraits.stacking import stack
 from sisgen.data.portraits.sampling import draw_portrait
 
 

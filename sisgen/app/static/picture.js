@@ -31,6 +31,7 @@ export class Picture {
   }
 
   stale(yes) {
+    this.frame.dataset.state = yes ? "stale" : "fresh";
     clearTimeout(this.late);
     if (yes) this.late = setTimeout(() => this.frame.classList.add("is-late"), this.frame.classList.contains("is-late") ? 0 : LATE);
     else this.frame.classList.remove("is-late");

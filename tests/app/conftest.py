@@ -1,0 +1,104 @@
+"""A real context over the tiny model, a page that is really served, and a real browser in front of it."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sisgen.app.context import Context, Registry
+from sisgen.app.launch import prepare_environment, serve
+from sisgen.app.serve.live import Lane
+from sisgen.app.settings import Settings, default_examples
+
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="session")
+def app_context(tiny_model: Any) -> Iterator[Context]:
+    from sisgen.pipeline import Pipeline
+
+    pipe = tiny_model if isinstance(tiny_model, Pipeline) else Pipeline.from_pretrained(tiny_model)
+    context = Context(
+        settings=Settings(model="tiny"),
+        registry=Registry(("tiny", "other"), lambda name: pipe),
+        lane=Lane(lambda batch, payloads: batch(payloads)),
+        examples=default_examples(),
+    )
+    yield context
+    context.lane.close()
+
+
+@pytest.fixture
+def halves() -> np.ndarray:
+    """Cells of a drawing: class 1 on the left, unpainted on the right."""
+    cells = np.full((256, 256), 255, dtype=np.uint8)
+    cells[:, :128] = 1
+    return cells
+
+
+@pytest.fixture
+def encode_canvas() -> Callable[[np.ndarray], bytes]:
+    """Encode cells as the page sends them."""
+
+    def encode(cells: np.ndarray) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(cells, mode="L").save(buffer, "PNG")
+        return buffer.getvalue()
+
+    return encode
+
+
+@pytest.fixture
+def canvas(halves: np.ndarray, encode_canvas: Callable[[np.ndarray], bytes]) -> bytes:
+    """The halves as the page sends them."""
+    return encode_canvas(halves)
+
+
+@pytest.fixture(scope="session")
+def page_url(app_context: Context) -> Iterator[str]:
+    """Address of a page that is served for the whole test session."""
+    prepare_environment()
+    page = serve(app_context)
+    yield page.local_url.rstrip("/")
+    page.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium; without one the test is skipped, but fails where CI=1 promises one."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None and os.environ.get("CI") == "1":
+        pytest.fail("CI=1, but no chromium is installed; install the chromium package")
+    if path is None:
+        pytest.skip("no chromium on this machine")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def photograph(tmp_path: Path) -> Path:
+    """A picture that is no mask: smooth noise in many colours."""
+    noise = np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8)
+    path = tmp_path / "photograph.png"
+    Image.fromarray(noise).resize((300, 200), Image.Resampling.BICUBIC).save(path)
+    return path

@@ -1,0 +1,363 @@
+"""The page in a real browser: paint, and the picture follows."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sisgen.app.context import Context
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def errors() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def page(browser: Any, page_url: str, errors: list[str]) -> Iterator[Any]:
+    """The page, opened by a new visitor; it must raise no error and ask nobody but its own server."""
+    visit = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    page = visit.new_page()
+    page.on("pageerror", lambda error: errors.append(f"page: {error}"))
+    page.on("console", lambda message: errors.append(f"console: {message.text}") if message.type == "error" else None)
+    page.on("request", lambda request: errors.append(f"external: {request.url}") if not _is_own(request.url, page_url) else None)
+    page.goto(page_url)
+    wait_until_settled(page)
+    yield page
+    visit.close()
+    assert errors == []
+
+
+def _is_own(url: str, page_url: str) -> bool:
+    return url.startswith((page_url, "data:", "blob:"))
+
+
+def wait_until_settled(page: Any) -> None:
+    page.wait_for_selector(".sis-studio:not([aria-busy])", timeout=20000)
+    page.wait_for_selector(".sis-picture[data-state=fresh]", timeout=20000)
+
+
+def number(page: Any) -> int:
+    return int(page.locator(".sis-picture").get_attribute("data-number"))
+
+
+def wait_for_newer(page: Any, before: int) -> None:
+    page.wait_for_function("(n) => Number(document.querySelector('.sis-picture').dataset.number) > n", arg=before, timeout=15000)
+
+
+def cell(page: Any, x: int, y: int) -> list[int]:
+    """Colour of one cell of the drawing, RGBA."""
+    return page.evaluate("([x, y]) => [...document.querySelector('.sis-canvas').getContext('2d').getImageData(x, y, 1, 1).data]", [x, y])
+
+
+def spot(page: Any, x: float, y: float) -> tuple[float, float]:
+    """Where a cell lies on the screen."""
+    box = page.locator(".sis-canvas").bounding_box()
+    return box["x"] + (x + 0.5) * box["width"] / 256, box["y"] + (y + 0.5) * box["height"] / 256
+
+
+def drag(page: Any, *points: tuple[int, int], steps: int = 4) -> None:
+    page.mouse.move(*spot(page, *points[0]))
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*spot(page, *point), steps=steps)
+    page.mouse.up()
+
+
+def color(context: Context, index: int) -> list[int]:
+    with context.registry.lease() as pipe:
+        return [*pipe.labels.colors[index], 255]
+
+
+def shown(page: Any) -> str:
+    """Fingerprint of the picture that is on the page."""
+    script = """async () => {
+      const bytes = new Uint8Array(await (await fetch(document.querySelector('.sis-image').src)).arrayBuffer());
+      return [bytes.length, bytes.reduce((sum, byte, i) => (sum * 31 + byte * (i % 7 + 1)) >>> 0, 7)].join(' ');
+    }"""
+    return page.evaluate(script)
+
+
+def test_painting_changes_the_picture_and_undo_brings_it_back(page: Any, app_context: Context) -> None:
+    before, first = number(page), shown(page)
+    page.keyboard.press("2")
+    drag(page, (40, 200), (200, 200), (200, 60), steps=8)
+    wait_for_newer(page, before)
+    wait_until_settled(page)
+    assert cell(page, 120, 200) == color(app_context, 1)
+    painted = shown(page)
+    assert painted != first
+    page.keyboard.press("Control+z")
+    wait_until_settled(page)
+    assert shown(page) == first
+    page.keyboard.press("Control+Shift+Z")
+    wait_until_settled(page)
+    assert cell(page, 120, 200) == color(app_context, 1)
+    assert shown(page) == painted
+
+
+def test_pictures_stream_in_order_while_the_pen_moves(page: Any) -> None:
+    page.evaluate("""() => {
+      window.seen = [];
+      const frame = document.querySelector('.sis-picture');
+      new MutationObserver(() => window.seen.push(Number(frame.dataset.number))).observe(frame, { attributeFilter: ['data-number'] });
+    }""")
+    page.mouse.move(*spot(page, 20, 20))
+    page.mouse.down()
+    for step in range(30):
+        page.mouse.move(*spot(page, 20 + 7 * step, 20 + 90 * (step % 2)), steps=2)
+        page.wait_for_timeout(20)
+    during = len(page.evaluate("() => window.seen"))
+    page.mouse.up()
+    wait_until_settled(page)
+    seen = page.evaluate("() => window.seen")
+    assert during >= 3, "pictures come while the pen is down"
+    assert seen == sorted(set(seen)), "an older picture never follows a newer one"
+
+
+def test_late_and_refused_answers_never_step_back(page: Any, errors: list[str]) -> None:
+    """A stroke is refused twice by a full queue and goes through by itself; answers may be slow."""
+    calls = {"paint": 0}
+
+    def slow(route: Any) -> None:
+        calls["paint"] += 1
+        if calls["paint"] in (2, 3):
+            route.fulfill(status=503, json={"error": "Many people are drawing."})
+        else:
+            route.continue_()
+
+    page.route("**/sisgen/paint?*", slow)
+    page.evaluate("() => { window.toasts = 0; new MutationObserver(() => window.toasts++).observe(document.body, { childList: true }); }")
+    before = number(page)
+    page.keyboard.press("3")
+    drag(page, (30, 30), (220, 220), steps=12)
+    wait_for_newer(page, before)
+    wait_until_settled(page)
+    assert calls["paint"] >= 4
+    assert page.locator(".sis-toast").count() == 0, "a full queue is nothing to tell"
+    page.unroute("**/sisgen/paint?*")
+    assert len(errors) == 2
+    assert all("503" in error for error in errors)
+    errors.clear()
+
+
+def test_tools_and_keys(page: Any, app_context: Context) -> None:
+    page.get_by_role("button", name="Clear").click()
+    assert cell(page, 128, 128)[3] == 0
+    page.keyboard.press("4")
+    page.keyboard.press("l")
+    drag(page, (20, 50), (60, 200), (230, 50))
+    assert cell(page, 120, 50) == color(app_context, 3), "a line goes straight to where the pen is lifted"
+    assert cell(page, 60, 190)[3] == 0
+    page.keyboard.press("f")
+    page.keyboard.press("1")
+    page.mouse.click(*spot(page, 10, 250))
+    assert cell(page, 250, 250) == color(app_context, 0)
+    assert cell(page, 120, 50) == color(app_context, 3)
+    page.keyboard.press("e")
+    drag(page, (128, 20), (128, 240))
+    assert cell(page, 128, 128)[3] == 0
+    page.keyboard.press("b")
+    page.keyboard.down("Alt")
+    page.mouse.click(*spot(page, 200, 50))
+    page.keyboard.up("Alt")
+    chips = page.locator(".sis-chip")
+    assert chips.nth(3).get_attribute("aria-checked") == "true", "Alt-click picks what lies under the pen"
+    size = page.get_by_role("slider", name="Brush size")
+    start = int(size.input_value())
+    page.keyboard.press("]")
+    assert int(size.input_value()) > start
+    page.keyboard.press("[")
+    page.keyboard.press(",")
+    assert int(size.input_value()) < start + 1
+    page.keyboard.press("?")
+    assert page.get_by_role("dialog", name="Keys and help").is_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("textbox", name="Sample number").focus()
+    page.keyboard.press("5")
+    assert chips.nth(3).get_attribute("aria-checked") == "true", "keys are silent in a text field"
+
+
+def test_a_bad_file_gets_a_toast_and_the_drawing_stays(
+    page: Any, photograph: Path, tmp_path: Path, app_context: Context, errors: list[str]
+) -> None:
+    page.keyboard.press("5")
+    drag(page, (100, 100), (140, 140))
+    text = tmp_path / "mask.png"
+    text.write_text("no picture")
+    for bad in (photograph, text):
+        page.locator("[data-file]").set_input_files(bad)
+        page.get_by_role("alert").wait_for()
+        page.get_by_role("button", name="Close message").click()
+    assert cell(page, 120, 120) == color(app_context, 4)
+    assert all("422" in error for error in errors), "the browser notes the two refusals, nothing else"
+    errors.clear()
+    good = tmp_path / "good.png"
+    Image.fromarray(np.full((64, 64), 2, np.uint8), mode="L").save(good)
+    page.locator("[data-file]").set_input_files(good)
+    page.wait_for_function(
+        "(want) => [...document.querySelector('.sis-canvas').getContext('2d').getImageData(9, 9, 1, 1).data].join() === want",
+        arg=",".join(map(str, color(app_context, 2))),
+    )
+    page.keyboard.press("Control+z")
+    assert cell(page, 120, 120) == color(app_context, 4), "a file can be undone"
+
+
+def test_a_wrong_sample_number_is_refused(page: Any) -> None:
+    field = page.get_by_role("textbox", name="Sample number")
+    before = field.input_value()
+    field.fill(str(2**70))
+    field.press("Enter")
+    assert page.get_by_role("alert").inner_text().startswith("The sample must be a whole number")
+    assert field.input_value() == before
+
+
+def test_a_reload_keeps_the_drawing_and_the_history_restores(page: Any, app_context: Context) -> None:
+    page.keyboard.press("6")
+    drag(page, (60, 60), (200, 60))
+    page.locator(".sis-past .sis-thumb").first.wait_for(timeout=15000)
+    page.wait_for_timeout(1800)
+    page.reload()
+    wait_until_settled(page)
+    assert cell(page, 120, 60) == color(app_context, 5)
+    kept = shown(page)
+    page.get_by_role("button", name="Clear").click()
+    wait_until_settled(page)
+    assert shown(page) != kept
+    page.locator(".sis-past .sis-thumb").first.click()
+    wait_until_settled(page)
+    assert cell(page, 120, 60) == color(app_context, 5)
+    assert shown(page) == kept
+
+
+def test_variations_are_taken_over_by_a_click(page: Any) -> None:
+    page.locator(".sis-variations img").nth(3).wait_for(timeout=15000)
+    page.wait_for_function("() => !document.querySelector('.sis-variations.is-late')")
+    field, first = page.get_by_role("textbox", name="Sample number"), shown(page)
+    seed = field.input_value()
+    page.get_by_role("button", name="Variation 2").click()
+    wait_until_settled(page)
+    assert field.input_value() != seed
+    assert shown(page) != first
+
+
+def test_a_link_brings_drawing_and_settings_and_a_hostile_one_does_no_harm(page: Any, page_url: str, app_context: Context) -> None:
+    page.keyboard.press("7")
+    drag(page, (80, 80), (180, 180))
+    field = page.get_by_role("textbox", name="Sample number")
+    field.fill("77")
+    field.press("Enter")
+    state = page.evaluate(
+        """async () => {
+          const path = [...document.querySelectorAll('script, link')].map((node) => node.src || node.href);
+          const scripts = performance.getEntriesByType('resource').map((entry) => entry.name).find((name) => name.endsWith('session.js'));
+          const { session } = await import(scripts);
+          return session.link();
+        }"""
+    )
+    assert re.fullmatch(rf"{page_url}/?#s=[A-Za-z0-9_-]{{1,8192}}", state)
+    page.get_by_role("button", name="Clear").click()
+    page.goto("about:blank")
+    page.goto(state)
+    wait_until_settled(page)
+    assert cell(page, 130, 130) == color(app_context, 6)
+    assert field.input_value() == "77"
+    for hostile in ("#s=AAAA", "#s=" + "A" * 9000, "#s=<img onerror=alert(1)>", "#s=" + _bomb()):
+        page.goto("about:blank")
+        page.goto(page_url + "/" + hostile)
+        wait_until_settled(page)
+        assert cell(page, 130, 130) == color(app_context, 6), "the drawing of the last visit is there"
+
+
+def _bomb() -> str:
+    """A link that would unpack to 100 MB."""
+    import base64
+    import zlib
+
+    packer = zlib.compressobj(9)
+    data = b"".join(packer.compress(b" " * 2**20) for _ in range(4)) + packer.flush()
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def test_a_class_name_is_text_and_nothing_else(page: Any, page_url: str) -> None:
+    def hostile(route: Any) -> None:
+        answer = route.fetch()
+        model = answer.json()
+        model["labels"][0]["name"] = "<img src=x onerror='window.pwned = 1'>"
+        model["title"] = model["about"] = "<img src=x onerror='window.pwned = 2'>"
+        for example in model["examples"]:
+            example["name"] = "<img src=x onerror='window.pwned = 3'>"
+        route.fulfill(response=answer, body=json.dumps(model))
+
+    page.route("**/sisgen/model?*", hostile)
+    page.reload()
+    wait_until_settled(page)
+    page.keyboard.press("1")
+    drag(page, (10, 10), (60, 60))
+    page.wait_for_timeout(300)
+    assert page.evaluate("() => window.pwned") is None
+    assert page.locator(".sis-chip").first.inner_text().startswith("<img src=x")
+
+
+def test_downloads_carry_what_they_say(page: Any, app_context: Context) -> None:
+    page.get_by_role("button", name="Download", exact=True).click()
+    with page.expect_download() as waiting:
+        page.get_by_role("menuitem", name=re.compile("^Picture")).click()
+    with Image.open(waiting.value.path()) as picture:
+        picture.load()
+        assert "seed" in json.loads(picture.text["sisgen"])
+    page.get_by_role("button", name="Download mask").click()
+    with page.expect_download() as waiting:
+        page.get_by_role("menuitem", name="Mask, PNG").click()
+    with Image.open(io.BytesIO(Path(waiting.value.path()).read_bytes())) as mask:
+        assert (mask.mode, mask.size) == ("P", (256, 256))
+
+
+def test_every_control_has_a_name_and_the_theme_is_kept(page: Any) -> None:
+    nameless = page.evaluate("""() => [...document.querySelectorAll('.sis-top button, .sis-studio button, .sis-studio input')]
+      .filter((node) => node.offsetParent && !(node.ariaLabel || node.textContent.trim())).map((node) => node.outerHTML)""")
+    assert nameless == []
+    dark = page.get_by_role("button", name="Dark", exact=True)
+    before = dark.get_attribute("aria-pressed")
+    dark.click()
+    page.reload()
+    wait_until_settled(page)
+    assert dark.get_attribute("aria-pressed") != before
+
+
+def test_a_phone_has_no_sideways_scroll_and_two_fingers_enlarge(browser: Any, page_url: str) -> None:
+    visit = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page = visit.new_page()
+    page.goto(page_url)
+    wait_until_settled(page)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+    before = page.evaluate(
+        "() => [...document.querySelector('.sis-canvas').getContext('2d').getImageData(0, 0, 256, 256).data].join().length"
+    )
+    touch = page.context.new_cdp_session(page)
+    (ax, ay), (bx, by) = spot(page, 100, 128), spot(page, 150, 128)
+    two = [{"x": ax, "y": ay, "id": 1}, {"x": bx, "y": by, "id": 2}]
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": two})
+    for wide in (10, 30, 60):
+        moved = [{"x": ax - wide, "y": ay, "id": 1}, {"x": bx + wide, "y": by, "id": 2}]
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": moved})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert "scale(" in page.locator(".sis-canvas").get_attribute("style")
+    after = page.evaluate(
+        "() => [...document.querySelector('.sis-canvas').getContext('2d').getImageData(0, 0, 256, 256).data].join().length"
+    )
+    assert after == before, "two fingers draw nothing"
+    page.evaluate("() => document.querySelector('.sis-tools').scrollIntoView({ block: 'end' })")
+    page.wait_for_timeout(100)
+    assert page.locator(".sis-picture").bounding_box()["y"] >= 0, "the picture stays pinned"
+    visit.close()

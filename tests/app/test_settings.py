@@ -1,0 +1,32 @@
+"""Flags and their environment variables."""
+
+from __future__ import annotations
+
+import pytest
+
+from sisgen.app.settings import default_examples, read_settings
+from sisgen.errors import InputError
+
+
+def test_every_flag_is_an_environment_variable_too() -> None:
+    environment = {"SISGEN_MODEL": "cats", "SISGEN_MODELS": "portraits, cats", "SISGEN_PORT": "7999", "SISGEN_SHARE": "yes"}
+    settings = read_settings([], environment)
+    assert settings.names == ("cats", "portraits")
+    assert (settings.port, settings.share, settings.host) == (7999, True, None)
+    assert read_settings(["--model", "dogs"], environment).names[0] == "dogs", "a flag stands above its variable"
+
+
+def test_login_needs_both_parts() -> None:
+    assert read_settings(["--auth", "ada:secret:x"], {}).login == ("ada", "secret:x")
+    with pytest.raises(InputError, match="NAME:PASSWORD"):
+        read_settings(["--auth", "ada"], {})
+
+
+@pytest.mark.parametrize("port", ["x", "-1", "0", "70000"])
+def test_a_port_must_be_one(port: str) -> None:
+    with pytest.raises(InputError, match="port"):
+        read_settings(["--port", port], {})
+
+
+def test_examples_are_found() -> None:
+    assert len(list(default_examples().glob("*.png"))) >= 6

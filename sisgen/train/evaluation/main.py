@@ -1,0 +1,99 @@
+"""One evaluation from its settings to its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sisgen.data.cache import PortraitCache
+from sisgen.devices import pick_device
+from sisgen.errors import InputError
+from sisgen.io.configs import to_dict
+from sisgen.nets.squeezenet import load_squeezenet
+from sisgen.pipeline import Pipeline
+from sisgen.train.evaluation.distances import measure_distances
+from sisgen.train.evaluation.report import write_report
+from sisgen.train.evaluation.sources import FD_SEEDS, CachePairs, RenderedPairs
+from sisgen.train.evaluation.stages import Judges, RealPairs, run_stages
+from sisgen.train.evaluation.subject import PipelineSubject
+from sisgen.train.judges import load_reader
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationConfig:
+    """What is measured, and on what."""
+
+    model: str
+    out: Path
+    stages: str = "abcde"  # empty = none
+    samples: int = 500  # pictures a stage
+    fd: int = 0  # pictures a set; 0 = no distances
+    readers: Path = Path("checkpoints/readers")
+    squeezenet: Path = Path("checkpoints/squeezenet")
+    cache: Path | None = None  # real pictures for the distances; None renders them
+    truncation: float | None = None  # None = the model's own
+    batch: int = 8
+    device: str | None = None
+
+
+def evaluate(config: EvaluationConfig, advance: Callable[[int], object] = lambda num: None) -> dict[str, Any]:
+    """Measure a model and write `evaluation.json`, `grid.png` and `stages.png`.
+
+    Args:
+        config: what is measured.
+        advance: called with the number of pictures that are done.
+
+    Returns:
+        The content of `evaluation.json`.
+
+    Raises:
+        SisgenError: the model, a judge, SqueezeNet or the cache cannot be used.
+    """
+    device = pick_device(config.device)
+    pipe = Pipeline.from_pretrained(config.model, device=config.device)
+    subject = PipelineSubject(pipe, config.truncation)
+    report: dict[str, Any] = {
+        "model": pipe.name,
+        "revision": pipe.revision,
+        "settings": {**to_dict(config), "truncation": subject.truncation, "device": str(device)},
+    }
+    rows = {}
+
+    # Stages.
+    if config.stages:
+        judges = load_judges(config.readers, subject, device)
+        test = RenderedPairs(subject.resolution)
+        results = run_stages(subject, judges, test, samples=config.samples, batch=config.batch, stages=config.stages, advance=advance)
+        report["stages"], rows = results.report(), results.rows
+
+    # Distances.
+    if config.fd:
+        net = load_squeezenet(config.squeezenet, device)
+        report["distances"] = measure_distances(subject, net, real_pairs(config, subject.resolution), num=config.fd, advance=advance)
+    write_report(config.out, report, rows, subject.labels)
+    return report
+
+
+def load_judges(folder: Path, subject: PipelineSubject, device: Any) -> Judges:
+    """Load both judges and check that they name the model's classes.
+
+    Raises:
+        InputError: a judge reads other classes than the model's.
+    """
+    readers = {}
+    for name in ("a", "b"):
+        readers[name], labels = load_reader(folder / name, device)
+        if labels.names != subject.labels.names:
+            raise InputError(
+                f"The judge '{folder / name}' must read the model's classes, but it reads {', '.join(labels.names)}; train another."
+            )
+    return Judges(a=readers["a"], b=readers["b"])
+
+
+def real_pairs(config: EvaluationConfig, size: int) -> RealPairs:
+    """Open the real pictures of the distances."""
+    if config.cache is None:
+        return RenderedPairs(size, FD_SEEDS)
+    return CachePairs(PortraitCache(config.cache), least=2 * config.fd)

@@ -1,0 +1,50 @@
+"""Where evaluation takes real pictures with exact labels from: a cache, or the renderer itself."""
+
+from __future__ import annotations
+
+import torch
+
+from sisgen.data.cache import PortraitCache
+from sisgen.data.portraits import TEST_SEEDS, render
+from sisgen.errors import InputError
+
+FD_SEEDS = 30_000_000  # beyond those of training, validation and test
+
+
+class RenderedPairs:
+    """Portraits rendered on the fly.
+
+    Args:
+        size: side of the pictures.
+        first: seed of the first one; the test seeds by default.
+    """
+
+    def __init__(self, size: int, first: int = TEST_SEEDS.start) -> None:
+        self.size, self.first = size, first
+
+    def pairs(self, start: int, num: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give float [B, 3, H, W] in [-1, 1] and int64 [B, H, W] from `start` on."""
+        portraits = render(range(self.first + start, self.first + start + num), self.size)
+        return portraits.images, portraits.labels
+
+
+class CachePairs:
+    """The pictures of a cache.
+
+    Args:
+        cache: with labels, of the model's size.
+        least: pictures that it must hold.
+
+    Raises:
+        InputError: it holds fewer.
+    """
+
+    def __init__(self, cache: PortraitCache, *, least: int) -> None:
+        if len(cache) < least:
+            raise InputError(f"The cache {cache.path} must hold at least {least} pictures, but it holds {len(cache)}; lower --fd.")
+        self.cache = cache
+
+    def pairs(self, start: int, num: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give float [B, 3, H, W] in [-1, 1] and int64 [B, H, W] from `start` on."""
+        indices = range(start, start + num)
+        return self.cache.images(indices), self.cache.labels(indices)

@@ -1,0 +1,60 @@
+"""What evaluation asks of a model, and the answer of a `Pipeline`; another method needs only to answer the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from sisgen.conditions.mask import mask_condition
+from sisgen.types import LabelSet
+
+if TYPE_CHECKING:
+    from sisgen.pipeline import Pipeline
+
+
+class Subject(Protocol):
+    """A method under evaluation. Pictures are float [B, 3, H, W] in [-1, 1], labels int64 [B, H, W]."""
+
+    labels: LabelSet
+    resolution: int
+
+    def plain(self, seeds: Sequence[int]) -> torch.Tensor:
+        """Make plain samples."""
+        ...
+
+    def from_proxy(self, targets: Sequence[int], seeds: Sequence[int]) -> torch.Tensor:
+        """Give the samples `seeds` the layout of the samples `targets` by the latter's own proxy masks."""
+        ...
+
+    def from_masks(self, labels: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
+        """Make pictures that follow masks, one a seed."""
+        ...
+
+
+class PipelineSubject:
+    """A `Pipeline` under evaluation.
+
+    Args:
+        pipe: the loaded model.
+        truncation: psi of everything that it makes; `None` takes the model's own.
+    """
+
+    def __init__(self, pipe: Pipeline, truncation: float | None = None) -> None:
+        self.pipe, self.labels, self.resolution = pipe, pipe.labels, pipe.resolution
+        self.truncation = float(pipe.defaults["truncation"]) if truncation is None else truncation
+
+    def plain(self, seeds: Sequence[int]) -> torch.Tensor:
+        """Make plain samples; see `Subject`."""
+        return self.pipe(None, seeds=seeds, truncation=self.truncation).images.cpu()
+
+    def from_proxy(self, targets: Sequence[int], seeds: Sequence[int]) -> torch.Tensor:
+        """Rearrange `seeds` by the proxy masks of `targets`; see `Subject`."""
+        proxy = self.pipe.engine.proxy_of(targets, self.truncation)
+        return self.pipe.engine.synthesize_proxy(proxy, seeds, self.truncation).cpu()
+
+    def from_masks(self, labels: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
+        """Make pictures that follow masks; see `Subject`."""
+        condition = mask_condition(list(labels.cpu().numpy()), self.labels, self.resolution)
+        return self.pipe(condition, seeds=seeds, truncation=self.truncation).images.cpu()

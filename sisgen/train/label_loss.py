@@ -1,0 +1,50 @@
+"""What every trainer of labels minimises: class-balanced cross-entropy plus a little soft Dice."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+GREATEST_WEIGHT = 4.0
+
+
+def class_weights(labels: torch.Tensor, num_labels: int, power: float) -> torch.Tensor:
+    """Weigh classes by (median share / own share) ** power, so that brows count beside backgrounds.
+
+    Args:
+        labels: integer labels of any shape, taken as typical.
+        num_labels: L.
+        power: 0 = all alike, 1 = every class weighs the same in total.
+
+    Returns:
+        Float [L] in [1/4, 4]; a class that never occurs gets 1.
+    """
+    counts = torch.bincount(labels[labels >= 0].flatten(), minlength=num_labels).double()
+    held = counts > 0
+    weights = torch.ones(num_labels, dtype=torch.float64)
+    weights[held] = (counts[held].median() / counts[held]) ** power
+    return weights.clamp(1 / GREATEST_WEIGHT, GREATEST_WEIGHT).float()
+
+
+def soft_dice(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Give 1 - the mean soft Dice over the classes that the batch holds; labels may hold -1, which counts nowhere."""
+    known = (labels >= 0)[:, None]
+    probs = logits.softmax(dim=1) * known
+    target = torch.zeros_like(probs).scatter_(1, labels.clamp_min(0)[:, None], 1.0) * known
+    both, sizes = (probs * target).sum(dim=(0, 2, 3)), (probs + target).sum(dim=(0, 2, 3))
+    held = target.sum(dim=(0, 2, 3)) > 0
+    dice = (2 * both + 1) / (sizes + 1)
+    return (1 - dice)[held].mean() if bool(held.any()) else logits.sum() * 0
+
+
+def label_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, dice: float) -> torch.Tensor:
+    """Balanced cross-entropy plus `dice` times soft Dice.
+
+    Args:
+        logits: float [B, L, H, W].
+        labels: int64 [B, H, W]; -1 is left out.
+        weights: float [L].
+        dice: weight of the Dice term.
+    """
+    entropy = F.cross_entropy(logits, labels, weight=weights, ignore_index=-1)
+    return entropy + dice * soft_dice(logits, labels) if dice else entropy

@@ -1,0 +1,162 @@
+"""Trainer of image-space readers: full-shot on rendered pictures, or distilled from a few-shot segmenter on a generator's samples."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from sisgen.data.cache import PortraitCache
+from sisgen.data.degrade import DegradeConfig, degrade
+from sisgen.data.portraits import PORTRAIT_LABELS
+from sisgen.devices import pick_device
+from sisgen.errors import TrainingError
+from sisgen.io.images import save_grid, to_uint8
+from sisgen.io.labels import color_labels
+from sisgen.metrics.segmentation import ConfusionMeter, SegmentationScore
+from sisgen.nets.reader import PRESETS, Reader, ReaderConfig, preset
+from sisgen.train.checkpoints import load_generator
+from sisgen.train.command import finish, start
+from sisgen.train.distributed import Processes
+from sisgen.train.ema import update_ema
+from sisgen.train.judges import export_reader
+from sisgen.train.label_loss import class_weights, label_loss
+from sisgen.train.loop import StepInfo, generator_for
+from sisgen.train.pairs import CachedPairs, PairSource, SampledPairs
+from sisgen.train.segmenter import load_segmenter
+from sisgen.types import LabelSet
+
+LEARNING_RATE = 3e-3
+TYPICAL = 256  # labelled pictures that the class weights are taken from
+SHOWN = 8  # pictures in a sample grid
+EMA_RAMP = 0.1  # early on, the half-life of the averaged weights is this share of the images seen
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReaderTrainConfig:
+    """How a reader is trained."""
+
+    reader: ReaderConfig
+    degrade: DegradeConfig = field(default_factory=DegradeConfig)
+    seed: int = 0
+    lr: float = LEARNING_RATE
+    weight_decay: float = 1e-3
+    warmup: int = 2_000  # images over which the learning rate rises
+    balance: float = 0.3  # power of the class weights
+    dice: float = 0.5  # weight of the Dice term
+    ema: float = 2_000.0  # half-life of the averaged weights in images
+
+
+class ReaderTask:
+    """The work of one reader training; see `sisgen.train.loop.Task`."""
+
+    name = "reader"
+
+    def __init__(self, config: ReaderTrainConfig, source: PairSource, label_set: LabelSet, device: torch.device | str = "cpu") -> None:
+        self.config, self.source, self.label_set = config, source, label_set
+        self.processes = Processes()
+        self.device = self.processes.device(torch.device(device))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            reader = Reader(config.reader)
+        self.reader = reader.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.reader).eval().requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(self.reader.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay)
+        self.held = source.held_out(TYPICAL)
+        self.weights = class_weights(self.held[1], config.reader.num_labels, config.balance).to(self.device)
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Name everything that a snapshot holds."""
+        return {"reader": self.reader, "reader_ema": self.average}
+
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """Name the optimizers."""
+        return {"reader": self.optimizer}
+
+    def step(self, info: StepInfo) -> dict[str, float]:
+        """Learn from one batch."""
+        # Data: what happens to a sample hangs on its id alone.
+        images, labels = self.source.train(info.sample_ids)
+        generators = [generator_for(self.config.seed, i) for i in info.sample_ids]
+        images, labels = degrade(images.to(self.device), labels.to(self.device), generators, self.config.degrade)
+
+        # One step at this moment's learning rate.
+        self._set_lr(info)
+        self.reader.train()
+        logits = self.reader(images)
+        loss = label_loss(logits, labels, self.weights, self.config.dice)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.processes.average_gradients(self.reader.parameters())
+        self.optimizer.step()
+        half_life, seen = self.config.ema, info.images_seen
+        update_ema(self.average, self.reader, batch=info.batch_size, images_seen=seen, half_life=half_life, ramp=EMA_RAMP)
+        accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
+        return {"loss": float(self.processes.average(loss)), "accuracy": float(self.processes.average(accuracy))}
+
+    @torch.no_grad()
+    def validate(self, num: int = 256, batch: int = 32) -> SegmentationScore:
+        """Score the averaged reader on held-out pairs as they are."""
+        images, labels = self.source.held_out(num)
+        meter = ConfusionMeter(self.config.reader.num_labels)
+        for part, reference in zip(images.split(batch), labels.split(batch)):
+            meter.add(reference, self.average.read(part.to(self.device)).cpu())
+        return meter.score()
+
+    def save_samples(self, path: Path) -> None:
+        """Draw rows of pictures, their labels, and what the averaged reader says."""
+        images, labels = (part[:SHOWN] for part in self.held)
+        read = self.average.read(images.to(self.device)).cpu()
+        rows = [to_uint8(images), *(color_labels(part.numpy(), self.label_set) for part in (labels, read))]
+        save_grid(path, np.concatenate(rows), len(images))
+
+    def _set_lr(self, info: StepInfo) -> None:
+        rise = min(1.0, (info.images_seen + info.batch_size) / max(self.config.warmup, 1))
+        fall = 0.5 + 0.5 * math.cos(math.pi * info.progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * rise * max(fall, 0.01)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what only this trainer takes."""
+    parser.add_argument("--data", type=Path, help="cache of rendered portraits: full-shot training on their exact labels")
+    parser.add_argument("--model", help="model with a generator and a segmenter: distils that segmenter instead")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="a", help="size; a and b are judges, live the light one (default: a)")
+    parser.add_argument("--lr", type=float, default=LEARNING_RATE, help="learning rate (default: %(default)s)")
+    parser.add_argument("--export", type=Path, help="folder to write the reader to at the end (default: none)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Train as `python -m sisgen train reader` asks.
+
+    Raises:
+        TrainingError: not exactly one of --data and --model was given.
+    """
+    if (args.data is None) == (args.model is None):
+        raise TrainingError("Training a reader needs either --data or --model, but both or neither came; give one of them.")
+    device = pick_device(args.device)
+    source, label_set = _open_source(args, device)
+    config = ReaderTrainConfig(reader=preset(args.preset, len(label_set)), seed=args.seed, lr=args.lr)
+    task = ReaderTask(config, source, label_set, device)
+    seen = start(task, args, config, images=30_000, batch=32)
+    if args.export and seen is not None:
+        scores = task.validate()
+        held = {"miou": round(scores.miou, 4), "accuracy": round(scores.accuracy, 4), "per_class": scores.by_name(label_set.names)}
+        recipe = {"preset": args.preset, "seed": args.seed, "images_seen": seen, "source": "renders" if args.data else "distilled"}
+        export_reader(args.export, task.average, label_set, {"reader_recipe": recipe, "reader_held_out": held})
+    return finish()
+
+
+def _open_source(args: argparse.Namespace, device: torch.device) -> tuple[PairSource, LabelSet]:
+    if args.data is not None:
+        return CachedPairs(PortraitCache(args.data), seed=args.seed), PORTRAIT_LABELS
+    generator = load_generator(args.model).to(device)
+    segmenter, label_set = load_segmenter(args.model)
+    return SampledPairs(generator, segmenter.to(device), seed=args.seed), label_set

@@ -1,0 +1,171 @@
+"""Trainer of the few-shot segmenter: N labelled samples of a generator, a few minutes on a CPU (RepurposeGAN, sec. 3)."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from sisgen.devices import pick_device
+from sisgen.errors import CheckpointError, TrainingError
+from sisgen.hub import find_model
+from sisgen.io.configs import from_dict, read_json, to_dict
+from sisgen.io.images import save_grid, to_uint8
+from sisgen.io.labels import color_labels, read_labels
+from sisgen.io.weights import load_module
+from sisgen.nets.reader import Reader
+from sisgen.nets.segmenter import Segmenter, SegmenterConfig
+from sisgen.train.augment_features import FeatureAugmentConfig, augment
+from sisgen.train.checkpoints import export_parts, load_generator
+from sisgen.train.command import finish, start
+from sisgen.train.distributed import Processes
+from sisgen.train.judges import load_reader
+from sisgen.train.label_loss import class_weights, label_loss
+from sisgen.train.labelled_samples import LabelledSamples, label_samples
+from sisgen.train.loop import StepInfo, generator_for
+from sisgen.types import LabelSet
+
+SHOWN = 8  # samples in a grid
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SegmenterTrainConfig:
+    """How a segmenter is trained."""
+
+    width: int = 48
+    seed: int = 0
+    lr: float = 2e-3
+    weight_decay: float = 1e-2
+    balance: float = 0.3  # power of the class weights
+    dice: float = 0.5  # weight of the Dice term
+    augment: FeatureAugmentConfig = field(default_factory=FeatureAugmentConfig)
+
+
+class SegmenterTask:
+    """The work of one segmenter training; see `sisgen.train.loop.Task`."""
+
+    name = "segmenter"
+
+    def __init__(
+        self, config: SegmenterTrainConfig, samples: LabelledSamples, label_set: LabelSet, device: torch.device | str = "cpu"
+    ) -> None:
+        if len(samples) < 1 or not bool((samples.labels >= 0).any()):
+            raise TrainingError("A segmenter needs at least one labelled sample, but none came; label one first.")
+        self.config, self.samples, self.label_set = config, samples, label_set
+        self.processes = Processes()
+        self.device = self.processes.device(torch.device(device))
+        channels = tuple(features.shape[1] for features in samples.hypercolumn)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.segmenter = Segmenter(SegmenterConfig(num_labels=len(label_set), channels=channels, width=config.width)).to(self.device)
+        self.segmenter.calibrate([features.to(self.device) for features in samples.hypercolumn])
+        self.optimizer = torch.optim.AdamW(self.segmenter.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay)
+        self.weights = class_weights(samples.labels, len(label_set), config.balance).to(self.device)
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Name everything that a snapshot holds."""
+        return {"segmenter": self.segmenter}
+
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """Name the optimizers."""
+        return {"segmenter": self.optimizer}
+
+    def step(self, info: StepInfo) -> dict[str, float]:
+        """Learn from one batch of augmented samples."""
+        generators = [generator_for(self.config.seed, i) for i in info.sample_ids]
+        chosen = [self._index(i) for i in info.sample_ids]
+        features = [part[chosen].to(self.device) for part in self.samples.hypercolumn]
+        features, labels = augment(features, self.samples.labels[chosen].to(self.device), generators, self.config.augment)
+
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * (0.505 + 0.495 * math.cos(math.pi * info.progress))
+        loss = label_loss(self.segmenter(features), labels, self.weights, self.config.dice)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.processes.average_gradients(self.segmenter.parameters())
+        self.optimizer.step()
+        return {"loss": float(self.processes.average(loss))}
+
+    @torch.no_grad()
+    def save_samples(self, path: Path) -> None:
+        """Draw rows of samples, their labels, and what the segmenter reads."""
+        read = self.segmenter.read([part[:SHOWN].to(self.device) for part in self.samples.hypercolumn]).cpu()
+        labels = [color_labels(part.numpy(), self.label_set) for part in (self.samples.labels[:SHOWN], read)]
+        save_grid(path, np.concatenate([to_uint8(self.samples.images[:SHOWN]), *labels]), len(read))
+
+    def _index(self, sample_id: int) -> int:
+        """Visit all samples once an epoch, each time in a new order."""
+        epoch, place = divmod(sample_id, len(self.samples))
+        return int(np.random.default_rng([self.config.seed, epoch]).permutation(len(self.samples))[place])
+
+
+def load_segmenter(model: str | Path) -> tuple[Segmenter, LabelSet]:
+    """Load a model's segmenter for use: evaluation mode, no gradients.
+
+    Raises:
+        CheckpointError: the model has none, or a file is altered or does not fit.
+    """
+    folder = find_model(str(model)).path
+    content = read_json(folder / "config.json")
+    if "segmenter" not in content or "labels" not in content:
+        raise CheckpointError(
+            f"The model '{model}' must have a segmenter, but it has none; run `sisgen train segmenter --model {model}` first."
+        )
+    config = from_dict(SegmenterConfig, content["segmenter"], where=f"The segmenter of '{model}'")
+    sha256 = content.get("files", {}).get("segmenter.safetensors")
+    segmenter = load_module(folder / "segmenter.safetensors", lambda: Segmenter(config), sha256=sha256)
+    return segmenter.requires_grad_(False), from_dict(LabelSet, content["labels"], where=f"The label set of '{model}'")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what only this trainer takes."""
+    parser.add_argument("--model", required=True, help="model with a generator")
+    parser.add_argument("--labels", type=int, default=16, help="samples to label, from --first-seed on (default: 16)")
+    parser.add_argument("--first-seed", type=int, default=0, help="seed of the first labelled sample (default: 0)")
+    parser.add_argument("--annotator", type=Path, help="folder of a reader that stands in for a person who labels")
+    parser.add_argument("--masks", type=Path, help="folder of painted masks named SEED.png, instead of --annotator")
+    parser.add_argument("--psi", type=float, default=0.9, help="truncation of the labelled samples (default: 0.9)")
+    parser.add_argument("--export", type=Path, help="model folder to write the segmenter to at the end (default: none)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Train as `python -m sisgen train segmenter` asks.
+
+    Raises:
+        TrainingError: not exactly one of --annotator and --masks was given.
+    """
+    if (args.annotator is None) == (args.masks is None):
+        raise TrainingError("Training a segmenter needs either --annotator or --masks, but both or neither came; give one of them.")
+    device = pick_device(args.device)
+    generator = load_generator(args.model).to(device)
+    seeds, labels, annotator, label_set = _open_labels(args, device)
+    samples = label_samples(generator, seeds, labels, annotator, args.psi)
+    config = SegmenterTrainConfig(seed=args.seed)
+    task = SegmenterTask(config, samples, label_set, device)
+    seen = start(task, args, config, images=2_400, batch=4)
+    if args.export and seen is not None:
+        by = "painted masks" if annotator is None else "the reader in " + args.annotator.name
+        recipe = {"labels": len(samples), "labelled_by": by, "seeds": list(seeds), "psi": args.psi, "seed": args.seed, "images_seen": seen}
+        content = {"segmenter": to_dict(task.segmenter.config), "segmenter_recipe": recipe, "labels": to_dict(label_set)}
+        export_parts(args.export, {"segmenter": task.segmenter}, content)
+    return finish()
+
+
+def _open_labels(args: argparse.Namespace, device: torch.device) -> tuple[list[int], torch.Tensor | None, Reader | None, LabelSet]:
+    """Find seeds with their labels, or the reader that will label them."""
+    if args.annotator is not None:
+        annotator, label_set = load_reader(args.annotator, device)
+        return list(range(args.first_seed, args.first_seed + args.labels)), None, annotator, label_set
+    content = read_json(find_model(args.model).path / "config.json")
+    label_set = from_dict(LabelSet, content.get("labels", {}), where=f"The label set of '{args.model}'")
+    paths = sorted((path for path in args.masks.glob("*.png") if path.stem.isdigit()), key=lambda path: int(path.stem))[: args.labels]
+    if not paths:
+        raise TrainingError(f"The folder '{args.masks}' must hold masks named SEED.png, but it holds none; check the path.")
+    labels = torch.stack([torch.from_numpy(read_labels(path, label_set)) for path in paths])
+    return [int(path.stem) for path in paths], labels, None, label_set

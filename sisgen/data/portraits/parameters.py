@@ -1,8 +1,8 @@
 """Everything that one seed decides about a portrait, in groups of plain numbers.
 
-A group holds floats and RGB triples when one seed is drawn, and `[B, 1, 1]` and `[B, 3, 1, 1]` tensors once `stacking.stack` has joined
-a batch. Lengths are in half picture sides: the picture spans [-1, 1] in x (right) and y (down); depth z grows towards the viewer. Face positions
-(u, v) are arc lengths on the head from the point between the eyes, so they turn with it.
+A group holds floats and RGB triples when one seed is drawn, and `[B, 1, 1]` and `[B, 3, 1, 1]` tensors once `stacking.stack` has
+joined a batch. Lengths are in half picture sides: the picture spans [-1, 1] in x (right) and y (down); depth z grows towards the
+viewer. Face positions (u, v) are arc lengths on the head from the point between the eyes, so they turn with it.
 """
 
 from __future__ import annotations

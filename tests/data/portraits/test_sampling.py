@@ -3,8 +3,8 @@ from dataclasses import fields
 
 import torch
 
-from sisgen.data.portraits.stacking import stack
 from sisgen.data.portraits.sampling import draw_portrait
+from sisgen.data.portraits.stacking import stack
 
 
 def test_a_seed_decides_everything():

@@ -12,7 +12,7 @@ from sisgen.generators.discriminator import Discriminator
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.hub import find_model
 from sisgen.io.configs import from_dict, read_json, to_dict, write_json
-from sisgen.io.weights import load_weights, save_weights
+from sisgen.io.weights import load_module, load_weights, save_weights
 
 
 def export_parts(folder: str | Path, parts: Mapping[str, nn.Module], config: Mapping[str, Any]) -> None:
@@ -43,10 +43,11 @@ def load_part(folder: str | Path, stem: str, module: nn.Module) -> None:
 def load_generator(model: str | Path) -> StyleGAN2:
     """Load the generator of a model, ready for use: no gradients, evaluation mode."""
     folder = find_model(str(model)).path
-    config = from_dict(StyleGAN2Config, read_json(folder / "config.json")["generator"])
-    generator = StyleGAN2(config)
-    load_part(folder, "generator", generator)
-    return generator.eval().requires_grad_(False)
+    content = read_json(folder / "config.json")
+    config = from_dict(StyleGAN2Config, content.get("generator", {}), where=f"{folder / 'config.json'}, generator")
+    sha256 = content.get("files", {}).get("generator.safetensors")
+    generator = load_module(folder / "generator.safetensors", lambda: StyleGAN2(config), sha256=sha256)
+    return generator.requires_grad_(False)
 
 
 def load_gan(model: str | Path, *, generator: StyleGAN2, average: StyleGAN2, discriminator: Discriminator) -> None:

@@ -50,7 +50,7 @@ class Processes:
 
     def average(self, tensor: torch.Tensor) -> torch.Tensor:
         """Mean of a tensor over the processes."""
-        return tensor if self._accelerator is None else self._accelerator.reduce(tensor.detach(), "mean")
+        return tensor.detach() if self._accelerator is None else self._accelerator.reduce(tensor.detach(), "mean")
 
     def wait(self) -> None:
         """Let every process arrive here."""

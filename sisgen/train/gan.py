@@ -1,9 +1,8 @@
 """Trainer of the unconditional generator: StyleGAN2 losses with lazy R1, style mixing, EMA and adaptive augmentation.
 
-One pass of the discriminator over generated pictures serves both players. With l its logit, the discriminator's loss softplus(l)
-sends sigmoid(l) back, the generator's softplus(-l) sends -sigmoid(-l): the ratio -exp(-l) turns a picture's gradient of the one
-into that of the other (exactly, but for the minibatch deviation, which couples the few samples of a group). That saves a quarter
-of the work of a step.
+Both players step at once, from one forward pass of the discriminator over the generated pictures: the generator's loss is
+differentiated with respect to the pictures only, the discriminator's with respect to its weights only. Alternating steps would
+need a second pass, a fifth of the work.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from torch import nn
 
 from sisgen.data.cache import PortraitCache
 from sisgen.devices import pick_device
-from sisgen.generators.discriminator import Discriminator, logistic_discriminator_loss
+from sisgen.generators.discriminator import Discriminator, logistic_discriminator_loss, logistic_generator_loss
 from sisgen.generators.stylegan2 import THIN_128, StyleGAN2, StyleGAN2Config, channels_by_rule
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.train.augment import AdaptiveAugment
@@ -99,29 +98,29 @@ class GANTask:
         sources = [generator_for(info.seed, i) for i in info.sample_ids]
         real = self._real(sources)
 
-        # Forward: both batches through the discriminator at once.
+        # Forward.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
             fake = self._fake(sources)
-            shown = fake.detach().requires_grad_()
-            logits = self._judge(torch.cat([shown, real]), sources + sources)
-        fake_logits, real_logits = logits.float().chunk(2)
-        loss = logistic_discriminator_loss(real_logits, fake_logits).mean()
+            fake_logits = self._judge(fake, sources).float()
+            real_logits = self._judge(real, sources).float()
+        g_loss = logistic_generator_loss(fake_logits).mean()
+        d_loss = logistic_discriminator_loss(real_logits, fake_logits).mean()
 
-        # Backward: the discriminator's gradient, rescaled, is the generator's.
+        # Backward: pictures' gradients for the generator, weights' gradients for the discriminator, from one forward pass.
         self.d_optimizer.zero_grad(set_to_none=True)
         self.g_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        ratio = -torch.exp(-fake_logits.detach()).clamp(max=1e4)
-        fake.backward(shown.grad * ratio[:, None, None, None])
+        (wanted,) = torch.autograd.grad(g_loss, fake, retain_graph=True)
+        d_loss.backward(inputs=list(self.discriminator.parameters()))
+        fake.backward(wanted)
         penalty = self._penalize(real, sources) if info.step % self.config.r1_interval == 0 else None
 
         # Step.
         self._update(info)
-        sign = float(self.processes.average(real_logits.detach().sign().mean()))
+        sign = float(self.processes.average(real_logits.sign().mean()))
         self.augment.adapt(sign, info.batch_size)
         stats = {
-            "d_loss": float(self.processes.average(loss.detach())),
-            "g_loss": float(self.processes.average(torch.nn.functional.softplus(-fake_logits).mean())),
+            "d_loss": float(self.processes.average(d_loss)),
+            "g_loss": float(self.processes.average(g_loss)),
             "real_sign": sign,
         }
         if self.config.ada_target is not None:
@@ -165,7 +164,7 @@ class GANTask:
         (gradient,) = torch.autograd.grad(logits.sum(), seen, create_graph=True)
         penalty = gradient.square().sum(dim=(1, 2, 3)).mean()
         (penalty * (self.config.r1_gamma / 2 * self.config.r1_interval)).backward()
-        return float(self.processes.average(penalty.detach()))
+        return float(self.processes.average(penalty))
 
     def _update(self, info: StepInfo) -> None:
         self.processes.average_gradients([*self.discriminator.parameters(), *self.generator.parameters()])

@@ -1,0 +1,220 @@
+"""The engine of SIS-UG: mapper, rearranger and the cut generator, wired, with everything cached that a drawing does not change."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import nn
+
+from sisgen.generators.stylegan2 import StyleGAN2
+from sisgen.nets.reader import Reader
+from sisgen.proxy.clusters import FeatureClusters
+from sisgen.proxy.mapper import MaskMapper, blend_proxies, fill_unpainted
+from sisgen.rearrange.rearranger import Rearranger, StyleMemory
+from sisgen.types import Condition, Features, ProxyMask
+
+CACHE_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Style:
+    """One or more style samples, ready to be rearranged.
+
+    Attributes:
+        ws: [B, S, D], truncated.
+        memory: what the rearranger keeps of them.
+        images: the plain samples [B, 3, H, W].
+        labels: their own masks as the model's reader sees them, int64 [B, H, W].
+    """
+
+    ws: torch.Tensor
+    memory: StyleMemory
+    images: torch.Tensor
+    labels: torch.Tensor
+
+
+class RearrangeEngine(nn.Module):
+    """Answer a condition by rearranging an unconditional generator's features (SIS-UG, secs. 3.1-3.2).
+
+    Args:
+        generator: any generator with the `map / head / tail` contract.
+        clusters: proxy masks of its features.
+        rearranger: trained on these clusters.
+        mapper: from drawn masks to proxy masks.
+        reader: from pictures to labels, for a sample's own mask.
+    """
+
+    def __init__(self, generator: StyleGAN2, clusters: FeatureClusters, rearranger: Rearranger, mapper: MaskMapper, reader: Reader) -> None:
+        super().__init__()
+        self.generator = generator
+        self.clusters = clusters
+        self.rearranger = rearranger
+        self.mapper = mapper
+        self.reader = reader
+        self._cache: OrderedDict[tuple[int, float], Style] = OrderedDict()
+        self._cache_bytes = 0
+        self._lock = threading.Lock()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.clusters.tau.device
+
+    def recall(self, seeds: Sequence[int], truncation: float) -> Style:
+        """Prepare style samples, or take them from the cache.
+
+        Args:
+            seeds: one a sample; the latent of a seed is that of the official tools.
+            truncation: psi.
+        """
+        missing = [seed for seed in dict.fromkeys(seeds) if (seed, truncation) not in self._cache]
+        fresh = {}
+        if missing:
+            made = prepare_style(self, latents(missing, self.generator.config.z_dim).to(self.device), truncation)
+            fresh = {(seed, truncation): _pick(made, i) for i, seed in enumerate(missing)}
+        with self._lock:
+            found = [fresh.get((seed, truncation)) or self._cache.get((seed, truncation)) for seed in seeds]
+            self._store(fresh, [(seed, truncation) for seed in seeds])
+        if any(style is None for style in found):  # another visitor's styles pushed ours out in between
+            return self.recall(seeds, truncation)
+        return _join([style for style in found if style is not None])
+
+    @torch.inference_mode()
+    def proxy_of(self, seeds: Sequence[int], truncation: float) -> ProxyMask:
+        """Read the proxy masks of plain samples."""
+        return ProxyMask(probs=self.recall(seeds, truncation).memory.own)
+
+    @torch.inference_mode()
+    def synthesize_proxy(self, proxy: ProxyMask, seeds: Sequence[int], truncation: float) -> torch.Tensor:
+        """Rearrange the samples of `seeds` to the given proxy masks: images [B, 3, H, W]."""
+        style = self.recall(seeds, truncation)
+        return render(self, proxy, style)
+
+    @torch.inference_mode()
+    def synthesize(
+        self, condition: Condition | None, seeds: Sequence[int], *, truncation: float, strength: float
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        """Make pictures.
+
+        Args:
+            condition: of one drawing for all seeds, or of one a seed; `None` gives plain samples.
+            seeds: one a picture.
+            truncation: psi.
+            strength: 0 keeps the samples' own arrangement, 1 follows the drawing.
+
+        Returns:
+            Images [B, 3, H, W] and the milliseconds of every hop.
+        """
+        clock = _Clock(self.device)
+        style = self.recall(seeds, truncation)
+        clock.lap("style")
+        if condition is None or strength == 0.0:
+            return style.images.clone(), clock.timings
+        proxy = self.map_condition(condition, style, strength)
+        clock.lap("proxy")
+        features, current = rearrange(self, proxy, style)
+        clock.lap("rearrange")
+        images = self.generator.tail(self.rearranger.refine(features, current.probs, proxy, style.memory), style.ws)
+        clock.lap("generate")
+        return images, clock.timings
+
+    def map_condition(self, condition: Condition, style: Style, strength: float = 1.0) -> ProxyMask:
+        """Map a drawing to a proxy mask; unpainted places keep the style sample's own."""
+        mask = condition.map.to(self.device)
+        mask = mask.expand(style.ws.shape[0], -1, -1, -1)
+        whole, painted = fill_unpainted(mask, style.labels)
+        drawn = self.mapper.read(whole).probs
+        grid = nn.functional.adaptive_avg_pool2d(painted, drawn.shape[-1])  # [B, 1, h, w]
+        return ProxyMask(probs=blend_proxies(drawn, style.memory.own, grid * strength))
+
+    def _store(self, fresh: dict[tuple[int, float], Style], used: Sequence[tuple[int, float]]) -> None:
+        for key, style in fresh.items():
+            if key not in self._cache:
+                self._cache[key] = style
+                self._cache_bytes += _num_bytes(style)
+        for key in used:
+            if key in self._cache:
+                self._cache.move_to_end(key)
+        while self._cache_bytes > CACHE_BYTES and len(self._cache) > len(set(used)):
+            _, old = self._cache.popitem(last=False)
+            self._cache_bytes -= _num_bytes(old)
+
+
+def latents(seeds: Sequence[int], z_dim: int) -> torch.Tensor:
+    """Draw the latents of seeds [B, D] as the official tools do, on the CPU, one seed at a time."""
+    rows = [np.random.RandomState(seed).randn(1, z_dim) for seed in seeds]
+    return torch.from_numpy(np.concatenate(rows)).float()
+
+
+@torch.inference_mode()
+def prepare_style(engine: RearrangeEngine, z: torch.Tensor, truncation: float) -> Style:
+    """Run plain samples [B, D] once and keep what any drawing on them will need."""
+    generator, rearranger = engine.generator, engine.rearranger
+    ws = generator.map(z, psi=truncation)
+    steps = {step.resolution: step for step in generator.hypercolumn(ws)}
+    own = engine.clusters({size: step.map for size, step in steps.items()})
+    cut, fine = steps[rearranger.config.resolution], steps[rearranger.config.fine_resolution]
+    images = steps[generator.config.resolution].rgb
+    memory = rearranger.remember(cut, own, fine, ws[:, 0])
+    return Style(ws=ws, memory=memory, images=images, labels=engine.reader.read(images.clamp(-1, 1)))
+
+
+def rearrange(engine: RearrangeEngine, proxy: ProxyMask, style: Style) -> tuple[Features, ProxyMask]:
+    """Rearrange at the cut, grow to the fine resolution, read back the proxy mask there."""
+    rearranger = engine.rearranger
+    cut = rearranger(proxy, style.memory)
+    fine = engine.generator.advance(cut, style.ws, rearranger.config.fine_resolution)
+    return fine, engine.clusters({cut.resolution: cut.map, fine.resolution: fine.map})
+
+
+def render(engine: RearrangeEngine, proxy: ProxyMask, style: Style) -> torch.Tensor:
+    """Rearrange, refine and run the rest of the generator: images [B, 3, H, W]."""
+    fine, current = rearrange(engine, proxy, style)
+    return engine.generator.tail(engine.rearranger.refine(fine, current.probs, proxy, style.memory), style.ws)
+
+
+def _pick(style: Style, i: int) -> Style:
+    """One sample of a batch, in memory of its own."""
+    return _map_style([style], lambda parts: parts[0][i : i + 1].clone())
+
+
+def _join(styles: Sequence[Style]) -> Style:
+    return styles[0] if len(styles) == 1 else _map_style(styles, torch.cat)
+
+
+def _map_style(styles: Sequence[Style], merge) -> Style:  # type: ignore[no-untyped-def]
+    memories = [style.memory for style in styles]
+    features = [memory.features for memory in memories]
+    joined = Features(map=merge([f.map for f in features]), rgb=merge([f.rgb for f in features]))
+    tensors = {f.name: merge([getattr(m, f.name) for m in memories]) for f in fields(StyleMemory) if f.name != "features"}
+    rest = {name: merge([getattr(style, name) for style in styles]) for name in ("ws", "images", "labels")}
+    return Style(memory=StyleMemory(features=joined, **tensors), **rest)
+
+
+def _num_bytes(style: Style) -> int:
+    memory = style.memory
+    tensors = [style.ws, style.images, style.labels, memory.features.map, memory.features.rgb]
+    tensors += [memory.own, memory.keys, memory.values, memory.prototypes]
+    return sum(t.numel() * t.element_size() for t in tensors)
+
+
+class _Clock:
+    """Milliseconds between laps, the device's work included."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.timings: dict[str, float] = {}
+        self.last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        now = time.perf_counter()
+        self.timings[name] = (now - self.last) * 1000
+        self.last = now

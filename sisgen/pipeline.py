@@ -1,0 +1,289 @@
+"""The one door: a drawing and seeds in, pictures out. App, command line and library callers all come through here."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sisgen.devices import pick_device
+from sisgen.engines.rearrange import RearrangeEngine
+from sisgen.errors import CheckpointError, InputError
+from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from sisgen.hub import DEFAULT_MODEL, find_model
+from sisgen.io.configs import from_dict, read_json
+from sisgen.io.labels import check_label_set
+from sisgen.io.weights import load_module
+from sisgen.metrics.agreement import agreement as measure_agreement
+from sisgen.nets.reader import Reader, ReaderConfig
+from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
+from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig
+from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
+from sisgen.shapes import UNPAINTED, check_shape
+from sisgen.types import Condition, LabelSet, Result
+
+MAX_SEED = 2**32 - 1
+MAX_SEEDS = 4096  # pictures of one call
+CHUNK = 16  # pictures that run at once
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Defaults:
+    """What a model is shown with."""
+
+    truncation: float = 0.7
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """The content of a model folder's `config.json`."""
+
+    format: int
+    name: str
+    labels: LabelSet
+    generator: StyleGAN2Config
+    proxy: ProxyConfig
+    rearranger: RearrangerConfig
+    mappers: Mapping[str, MaskMapperConfig]
+    reader: ReaderConfig
+    files: Mapping[str, str]  # file name -> SHA-256
+    description: str = ""
+    license: str = "unknown"
+    revision: str = "local"
+    defaults: Defaults = field(default_factory=Defaults)
+    class_seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # class name -> seeds whose samples show it
+    images_seen: int = 0  # by the generator in training
+    training: Mapping[str, Any] = field(default_factory=dict)  # recipe notes, not read
+
+
+class Pipeline:
+    """A loaded model. Calls are safe from several threads.
+
+    Args:
+        config: the model's config.
+        engine: its parts, wired.
+        source: where it was loaded from, in words.
+    """
+
+    def __init__(self, config: ModelConfig, engine: RearrangeEngine, *, source: str) -> None:
+        self.config = config
+        self.engine = engine.eval().requires_grad_(False)
+        self.source = source
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | os.PathLike[str] = DEFAULT_MODEL, *, device: str | None = None, revision: str | None = None
+    ) -> Pipeline:
+        """Load a model by name, folder or Hub id.
+
+        Args:
+            name: "portraits", a folder, or "user/name" on the Hub.
+            device: "cpu", "cuda", ...; `None` takes CUDA where it works.
+            revision: commit or tag on the Hub; `None` takes the default branch.
+
+        Raises:
+            ModelNotFoundError: no such model in any of the places tried.
+            CheckpointError: the folder is incomplete or altered.
+        """
+        target = pick_device(device)
+        found = find_model(name, revision=revision)
+        config = _read_config(found.path)
+        engine = _load_engine(found.path, config).to(target)
+        return cls(config, engine, source=found.source)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.config.name
+
+    @property
+    def revision(self) -> str:
+        """Which state of the model this is."""
+        return self.config.revision
+
+    @property
+    def license(self) -> str:
+        """Licence of the weights."""
+        return self.config.license
+
+    @property
+    def description(self) -> str:
+        """One line about the model."""
+        return self.config.description
+
+    @property
+    def labels(self) -> LabelSet:
+        """The classes that a mask can hold."""
+        return self.config.labels
+
+    @property
+    def resolution(self) -> int:
+        """Side of the pictures in pixels."""
+        return self.config.generator.resolution
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model runs."""
+        return self.engine.device
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Truncation and seed that the model is shown with."""
+        return {"truncation": self.config.defaults.truncation, "seed": self.config.defaults.seed}
+
+    @property
+    def class_seeds(self) -> dict[str, list[int]]:
+        """Seeds whose samples show a class that many samples lack."""
+        return {name: list(seeds) for name, seeds in self.config.class_seeds.items()}
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the weights take."""
+        return sum(t.numel() * t.element_size() for t in self.engine.state_dict().values())
+
+    def __call__(
+        self,
+        condition: Condition | None = None,
+        *,
+        seeds: Sequence[int] = (0,),
+        truncation: float | None = None,
+        strength: float = 1.0,
+        read_back: bool = False,
+    ) -> Result:
+        """Make one picture a seed.
+
+        Args:
+            condition: of one drawing for all seeds, or of one a seed; `None` gives plain samples.
+            seeds: integers in 0..2^32 - 1.
+            truncation: psi in 0..1.5, smaller is more typical; `None` takes the model's own.
+            strength: 0 keeps the sample's arrangement, 1 follows the drawing.
+            read_back: also read labels from the pictures and compare them with the drawing.
+
+        Returns:
+            `Result`; `timings` are sums over the pictures.
+
+        Raises:
+            InputError: an argument is out of its range or of another model's size.
+        """
+        # 1. Check everything first.
+        start = time.perf_counter()
+        seeds = check_seeds(seeds)
+        psi = self.config.defaults.truncation if truncation is None else check_number("truncation", truncation, 0.0, 1.5)
+        strength = check_number("strength", strength, 0.0, 1.0)
+        condition = self._check_condition(condition, len(seeds))
+        checked = (time.perf_counter() - start) * 1000
+
+        # 2. Hops 2 to 4, a chunk of seeds at a time.
+        images, laps = [], []
+        for first in range(0, len(seeds), CHUNK):
+            part = _rows(condition, first, CHUNK)
+            made, timings = self.engine.synthesize(part, seeds[first : first + CHUNK], truncation=psi, strength=strength)
+            images.append(made)
+            laps.append(timings)
+
+        # 3. Read labels back.
+        result = torch.cat(images)
+        labels = self._read_labels(result) if read_back else None
+        drawn = None if condition is None else condition.labels
+        agreement = () if labels is None or drawn is None else measure_agreement(drawn, labels.cpu(), self.labels.names)
+
+        # 4. Pack.
+        hops = {name: sum(lap.get(name, 0.0) for lap in laps) for name in ("style", "proxy", "rearrange", "generate")}
+        timings = {"condition": checked, **hops, "total": (time.perf_counter() - start) * 1000}
+        settings = {"model": self.name, "revision": self.revision, "truncation": psi, "strength": strength, "seeds": list(seeds)}
+        settings["condition"] = None if condition is None else condition.kind
+        return Result(images=result, seeds=tuple(seeds), labels=labels, agreement=tuple(agreement), timings=timings, settings=settings)
+
+    def sample_labels(self, seeds: Sequence[int], truncation: float | None = None) -> torch.Tensor:
+        """Read the own masks of plain samples with the model's reader: int64 [B, H, W]."""
+        psi = self.config.defaults.truncation if truncation is None else check_number("truncation", truncation, 0.0, 1.5)
+        seeds = check_seeds(seeds)
+        parts = [self.engine.recall(seeds[i : i + CHUNK], psi).labels for i in range(0, len(seeds), CHUNK)]
+        return torch.cat(parts).cpu()
+
+    def _read_labels(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.engine.reader.read(part.clamp(-1, 1)) for part in images.split(CHUNK)])
+
+    def _check_condition(self, condition: Condition | None, num_seeds: int) -> Condition | None:
+        if condition is None:
+            return None
+        if condition.kind not in self.config.mappers:
+            known = ", ".join(self.config.mappers)
+            raise InputError(f"The model {self.name!r} reads {known}, but a {condition.kind} came; draw a {known} or take another model.")
+        check_shape("condition.map", condition.map, (None, len(self.labels), self.resolution, self.resolution))
+        if condition.map.shape[0] not in (1, num_seeds):
+            raise InputError(f"One drawing or one a seed is needed, but there are {condition.map.shape[0]} for {num_seeds} seeds.")
+        if not bool(torch.isfinite(condition.map).all()):
+            raise InputError("The condition must hold finite numbers, but it holds NaN or infinity; make it with mask_condition.")
+        blank = condition.labels is not None and bool((condition.labels == UNPAINTED).all()) and not bool(condition.map.any())
+        return None if blank else condition
+
+
+def check_seeds(seeds: Sequence[int]) -> list[int]:
+    """Check seeds: at least one, integers in 0..2^32 - 1.
+
+    Raises:
+        InputError: otherwise.
+    """
+    seeds = list(seeds)
+    if not 1 <= len(seeds) <= MAX_SEEDS:
+        raise InputError(f"Between 1 and {MAX_SEEDS} seeds are needed, but {len(seeds)} came.")
+    for seed in seeds:
+        if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed <= MAX_SEED:
+            raise InputError(f"A seed must be a whole number in 0..{MAX_SEED}, but it is {str(seed)[:40]}; choose a smaller one.")
+    return [int(seed) for seed in seeds]
+
+
+def check_number(name: str, value: float, low: float, high: float) -> float:
+    """Check a finite number in [low, high].
+
+    Raises:
+        InputError: otherwise.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value) or not low <= value <= high:
+        raise InputError(f"{name} must be a number in {low:g}..{high:g}, but it is {str(value)[:40]}.")
+    return float(value)
+
+
+def _rows(condition: Condition | None, first: int, count: int) -> Condition | None:
+    """The part of a condition that belongs to a chunk of seeds."""
+    if condition is None or condition.map.shape[0] == 1:
+        return condition
+    labels = None if condition.labels is None else condition.labels[first : first + count]
+    return Condition(kind=condition.kind, map=condition.map[first : first + count], labels=labels)
+
+
+def _read_config(folder: Path) -> ModelConfig:
+    content = read_json(folder / "config.json")
+    if content.get("format") != FORMAT:
+        raise CheckpointError(f"{folder / 'config.json'} must have format {FORMAT}, but it has {content.get('format')}; update sisgen or the model.")
+    config = from_dict(ModelConfig, content, where=str(folder / "config.json"), largest=None)
+    check_label_set(config.labels)
+    if "mask" not in config.mappers:
+        raise CheckpointError(f"{folder / 'config.json'} must name a mapper for masks, but it names none; run `python -m sisgen train mapper`.")
+    return config
+
+
+def _load_engine(folder: Path, config: ModelConfig) -> RearrangeEngine:
+    def part(stem: str, build: Any) -> Any:
+        name = f"{stem}.safetensors"
+        if name not in config.files:
+            raise CheckpointError(f"{folder / 'config.json'} must list {name} with its checksum, but it does not; export the model again.")
+        return load_module(folder / name, build, sha256=config.files[name])
+
+    return RearrangeEngine(
+        generator=part("generator", lambda: StyleGAN2(config.generator)),
+        clusters=part("proxy", lambda: FeatureClusters(config.proxy)),
+        rearranger=part("rearranger", lambda: Rearranger(config.rearranger)),
+        mapper=part("mapper_mask", lambda: MaskMapper(config.mappers["mask"])),
+        reader=part("reader", lambda: Reader(config.reader)),
+    )

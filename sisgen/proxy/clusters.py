@@ -1,0 +1,143 @@
+"""Proxy masks: soft k-means membership of a generator's own features (SIS-UG, sec. 3.1, eq. 2).
+
+Features of one or more resolutions are brought to the proxy grid and joined. The sample's own mean is subtracted, which takes
+lighting and overall colour out, then they are whitened. Membership is softmax(-distance^2 / tau), differentiable, with tau chosen so
+that a sample's own features give a mean largest probability of 0.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sisgen.errors import InputError
+from sisgen.types import Features, ProxyMask
+
+CONFIDENCE = 0.9  # mean largest probability on a sample's own features
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProxyConfig:
+    """What the clusters are made of."""
+
+    resolution: int = 64  # side of the proxy grid
+    sources: tuple[int, ...] = (32, 64)  # feature resolutions that are joined
+    channels: int = 96  # of all sources together
+    dims: int = 24  # kept by whitening
+    num_clusters: int = 32  # K
+
+    def __post_init__(self) -> None:
+        for name, value in (("resolution", self.resolution), ("channels", self.channels), ("dims", self.dims), ("num_clusters", self.num_clusters)):
+            if not 1 <= value <= 8192:
+                raise InputError(f"The proxy's {name} must be in 1..8192, but it is {value}; correct the config.")
+        if self.dims > self.channels:
+            raise InputError(f"The proxy's dims must be at most its channels, {self.channels}, but they are {self.dims}; correct the config.")
+
+
+class FeatureClusters(nn.Module):
+    """Assign every place of a feature map to K clusters, softly.
+
+    Args:
+        config: sizes; the buffers are filled by `fit_clusters` or loaded.
+    """
+
+    def __init__(self, config: ProxyConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("whitening", torch.zeros(config.dims, config.channels))
+        self.register_buffer("centroids", torch.zeros(config.num_clusters, config.dims))
+        self.register_buffer("tau", torch.ones([]))
+
+    def join(self, steps: Sequence[Features] | Mapping[int, torch.Tensor]) -> torch.Tensor:
+        """Bring the sources to the proxy grid, join them and subtract each sample's mean: [B, C, h, w]."""
+        maps = steps if isinstance(steps, Mapping) else {step.resolution: step.map for step in steps}
+        size = (self.config.resolution, self.config.resolution)
+        parts = [maps[source].float() for source in self.config.sources]
+        parts = [p if p.shape[-2:] == size else F.interpolate(p, size=size, mode="bilinear", align_corners=False) for p in parts]
+        joined = torch.cat(parts, dim=1)
+        return joined - joined.mean(dim=(2, 3), keepdim=True)
+
+    def whiten(self, joined: torch.Tensor) -> torch.Tensor:
+        """[B, C, h, w] -> [B, dims, h, w]."""
+        return F.conv2d(joined, self.whitening[:, :, None, None])
+
+    def membership(self, whitened: torch.Tensor) -> torch.Tensor:
+        """[B, dims, h, w] -> probabilities [B, K, h, w]."""
+        # |f - c|^2 up to |f|^2, which the softmax cancels.
+        affinity = F.conv2d(whitened, 2 * self.centroids[:, :, None, None], -self.centroids.square().sum(dim=1))
+        return (affinity / self.tau).softmax(dim=1)
+
+    def forward(self, steps: Sequence[Features] | Mapping[int, torch.Tensor]) -> ProxyMask:
+        """Read the proxy mask of features; `steps` must hold every resolution in `config.sources`."""
+        return ProxyMask(probs=self.membership(self.whiten(self.join(steps))))
+
+
+@torch.no_grad()
+def fit_clusters(config: ProxyConfig, joined: torch.Tensor, *, seed: int = 0) -> FeatureClusters:
+    """Fit whitening, centroids and temperature.
+
+    Args:
+        config: sizes; `channels` must be those of `joined`.
+        joined: rows [n, C] that `FeatureClusters.join` gave, the same number from every sample.
+        seed: of the k-means start.
+
+    Raises:
+        InputError: fewer rows than clusters, or rows of another width.
+    """
+    from sklearn.cluster import MiniBatchKMeans
+
+    if joined.ndim != 2 or joined.shape[1] != config.channels or joined.shape[0] < config.num_clusters:
+        raise InputError(f"The features must be [at least {config.num_clusters}, {config.channels}], but they are {list(joined.shape)}; draw more samples.")
+    clusters = FeatureClusters(config)
+
+    # Whitening by the leading principal components.
+    covariance = joined.double().t() @ joined.double() / joined.shape[0]
+    values, vectors = torch.linalg.eigh(covariance)
+    leading = torch.argsort(values, descending=True)[: config.dims]
+    scale = values[leading].clamp_min(1e-8).rsqrt()
+    clusters.whitening.copy_((vectors[:, leading] * scale).t())
+
+    # Centroids.
+    rows = joined @ clusters.whitening.t()
+    kmeans = MiniBatchKMeans(config.num_clusters, batch_size=8192, n_init=4, max_iter=60, random_state=seed)
+    kmeans.fit(rows.numpy())
+    clusters.centroids.copy_(torch.from_numpy(kmeans.cluster_centers_))
+    clusters.tau.fill_(_fit_tau(clusters, rows))
+    return clusters
+
+
+def _fit_tau(clusters: FeatureClusters, rows: torch.Tensor) -> float:
+    """Bisect for the temperature that gives the wanted mean confidence."""
+    part = rows[:: max(1, len(rows) // 20_000)].t()[None, :, :, None]  # [1, dims, n, 1]
+    low, high = 1e-4, 1e4
+    for _ in range(50):
+        middle = (low * high) ** 0.5
+        clusters.tau.fill_(middle)
+        confident = float(clusters.membership(part).amax(dim=1).mean()) > CONFIDENCE
+        low, high = (middle, high) if confident else (low, middle)
+    return (low * high) ** 0.5
+
+
+def cluster_purity(probs: torch.Tensor, labels: torch.Tensor, num_labels: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Relabel every cluster by its majority class and score that as a segmentation.
+
+    Args:
+        probs: [B, K, h, w].
+        labels: int64 [B, h, w] in 0..num_labels-1.
+        num_labels: L.
+
+    Returns:
+        IoU of every class [L] (0 where no cluster owns it) and the class of every cluster [K].
+    """
+    hard = probs.argmax(dim=1).flatten()  # [n]
+    index = hard * num_labels + labels.flatten()
+    counts = torch.bincount(index, minlength=probs.shape[1] * num_labels).reshape(-1, num_labels).float()  # [K, L]
+    owner = counts.argmax(dim=1)
+    assigned = torch.zeros_like(counts).scatter_(1, owner[:, None], counts.sum(dim=1, keepdim=True))
+    hits = torch.zeros(num_labels).index_add_(0, owner, counts.gather(1, owner[:, None])[:, 0])
+    union = assigned.sum(dim=0) + counts.sum(dim=0) - hits
+    return hits / union.clamp_min(1), owner

@@ -1,0 +1,121 @@
+"""Mask mapper: from a drawn mask to a proxy mask (SIS-UG, sec. 3.2), light enough to run while the pen moves.
+
+SPADE-like: the mask enters every stage as scale and shift of normalised features. It enters by space-to-depth, so that no pixel of a
+brow is lost, and the work is done at a quarter and an eighth of the picture's resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sisgen.errors import InputError
+from sisgen.shapes import check_shape
+from sisgen.types import ProxyMask
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MaskMapperConfig:
+    """Sizes of a mask mapper."""
+
+    num_labels: int = 12  # L, channels of the condition
+    num_clusters: int = 32  # K
+    resolution: int = 128  # side of the condition
+    proxy_resolution: int = 64
+    width: int = 48
+
+    def __post_init__(self) -> None:
+        for name, value, most in (("num_labels", self.num_labels, 256), ("num_clusters", self.num_clusters, 8192), ("width", self.width, 1024)):
+            if not 1 <= value <= most:
+                raise InputError(f"A mapper's {name} must be in 1..{most}, but it is {value}; correct the config.")
+        if self.resolution % (4 * 1) or self.resolution // 2 not in (self.proxy_resolution, self.proxy_resolution // 2, self.proxy_resolution * 2):
+            raise InputError(f"A mapper's resolution must be near twice its proxy's, but they are {self.resolution} and {self.proxy_resolution}.")
+
+
+class SpadeBlock(nn.Module):
+    """Residual convolution whose normalised input is scaled and shifted by the mask (SPADE, eq. 1)."""
+
+    def __init__(self, width: int, mask_channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, width, affine=False)
+        self.modulation = nn.Conv2d(mask_channels, 2 * width, 1)
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        scale, shift = self.modulation(mask).chunk(2, dim=1)
+        return x + self.conv(F.relu(torch.addcmul(shift, self.norm(x), 1 + scale)))
+
+
+class MaskMapper(nn.Module):
+    """Soft one-hot mask [B, L, H, W] -> proxy logits [B, K, h, w].
+
+    Args:
+        config: sizes.
+    """
+
+    def __init__(self, config: MaskMapperConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.unpacked = config.num_labels * 16  # space-to-depth by 4
+        self.stem = nn.Conv2d(self.unpacked, width, 1)
+        self.local = nn.Conv2d(width, width, 3, padding=1)
+        self.down = nn.Conv2d(width, width, 3, stride=2, padding=1)
+        self.middle = nn.ModuleList([SpadeBlock(width, width) for _ in range(3)])
+        self.context = nn.Linear(width, width)
+        self.merge = nn.Conv2d(2 * width, width, 1)
+        self.scale = config.proxy_resolution * 4 // config.resolution  # sub-pixels of the head
+        self.head = nn.Conv2d(width, config.num_clusters * self.scale**2, 1)
+
+    def forward(self, mask: torch.Tensor) -> torch.Tensor:
+        """Give logits of every cluster at every place of the proxy grid.
+
+        Args:
+            mask: float [B, L, H, W] in [0, 1], the whole picture painted (sums to 1 over L).
+
+        Returns:
+            Logits [B, K, h, w].
+        """
+        check_shape("mask", mask, (None, self.config.num_labels, self.config.resolution, self.config.resolution))
+        # Fine branch, a quarter of the resolution.
+        fine = F.relu(self.stem(F.pixel_unshuffle(mask, 4)))  # [B, C, H/4, W/4]
+        fine = fine + F.relu(self.local(fine))
+
+        # Coarse branch, an eighth, with a view of the whole picture.
+        seen = F.relu(self.down(fine))
+        x = seen
+        for block in self.middle:
+            x = block(x, seen)
+        x = x + self.context(x.mean(dim=(2, 3)))[:, :, None, None]
+
+        # Back up, and to the proxy grid through sub-pixels.
+        up = F.interpolate(x, size=fine.shape[-2:], mode="bilinear", align_corners=False)
+        logits = self.head(F.relu(self.merge(torch.cat([fine, up], dim=1))))
+        return F.pixel_shuffle(logits, self.scale) if self.scale > 1 else logits
+
+    def read(self, mask: torch.Tensor) -> ProxyMask:
+        """Map a whole mask to a proxy mask."""
+        return ProxyMask(probs=self(mask).softmax(dim=1))
+
+
+def fill_unpainted(mask: torch.Tensor, own_labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Complete a drawing from the style sample's own mask: unpainted means that the model decides.
+
+    Args:
+        mask: [B, L, H, W], sums to the painted share of every pixel.
+        own_labels: int64 [B, H, W], the style samples' own classes.
+
+    Returns:
+        The whole mask [B, L, H, W] and the painted share [B, 1, H, W].
+    """
+    painted = mask.sum(dim=1, keepdim=True).clamp(0, 1)
+    own = F.one_hot(own_labels, mask.shape[1]).permute(0, 3, 1, 2).to(mask.dtype)  # [B, L, H, W]
+    return mask + (1 - painted) * own, painted
+
+
+def blend_proxies(drawn: torch.Tensor, own: torch.Tensor, weight: torch.Tensor | float) -> torch.Tensor:
+    """Mix proxy masks [B, K, h, w]: `weight` [B, 1, h, w] or a number of `drawn`, the rest of `own`."""
+    return torch.lerp(own, drawn, weight) if isinstance(weight, torch.Tensor) else own + (drawn - own) * weight

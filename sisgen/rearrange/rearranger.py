@@ -1,0 +1,232 @@
+"""The rearranger: attention that gives features the arrangement of a proxy mask (SIS-UG, sec. 3.1, eq. 1).
+
+Queries come from the proxy mask, keys from the style sample's features and own proxy mask; the values are the features themselves
+together with the skip-RGB, so that one attention moves both and every output is a mixture of true features. Besides the T tokens
+of the sample there are K * M prototype tokens predicted from w, one group a cluster, for what the sample lacks (a hat, glasses).
+Where the target agrees with the sample's own proxy mask, the sample's own features stay.
+
+Keys, values and prototypes do not depend on the drawing: `remember` makes them once a style, `forward` runs while the pen moves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sisgen.errors import InputError
+from sisgen.nets.layers import EqualLinear
+from sisgen.types import Features, ProxyMask
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RearrangerConfig:
+    """Sizes of a rearranger."""
+
+    resolution: int = 32  # where the generator is cut
+    channels: int = 64  # C of the features there
+    fine_resolution: int = 64  # where the refinement corrects once more
+    fine_channels: int = 32
+    num_clusters: int = 32  # K
+    proxy_resolution: int = 64
+    w_dim: int = 128
+    width: int = 48  # of the query and key embeddings' hidden layer
+    dim: int = 32  # d of the attention
+    tokens_per_cluster: int = 2  # M
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "fine_channels", "num_clusters", "w_dim", "width", "dim", "tokens_per_cluster"):
+            value = getattr(self, name)
+            if not 1 <= value <= 8192:
+                raise InputError(f"The rearranger's {name} must be in 1..8192, but it is {value}; correct the config.")
+        if self.proxy_resolution % self.resolution or self.fine_resolution % self.resolution:
+            raise InputError("The rearranger's proxy_resolution and fine_resolution must be multiples of its resolution; correct the config.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StyleMemory:
+    """What a style contributes, made once a seed: everything of the attention but the queries.
+
+    Attributes:
+        features: the style sample at the cut.
+        own: its own proxy mask [B, K, h, w].
+        keys: [B, 1, T + K*M, d].
+        values: [B, 1, T + K*M, C + 3].
+        prototypes: features and rgb of every cluster at the fine resolution [B, K, C' + 3].
+    """
+
+    features: Features
+    own: torch.Tensor
+    keys: torch.Tensor
+    values: torch.Tensor
+    prototypes: torch.Tensor
+
+
+class ProxyEmbedding(nn.Module):
+    """Proxy mask [B, K, H, W] -> embeddings [B, d, h, w] that know the neighbourhood; space-to-depth loses no cell."""
+
+    def __init__(self, config: RearrangerConfig) -> None:
+        super().__init__()
+        self.fold = config.proxy_resolution // config.resolution
+        self.enter = nn.Conv2d(config.num_clusters * self.fold**2, config.width, 1)
+        self.near = nn.Conv2d(config.width, config.width, 3, padding=1)
+        self.far = nn.Conv2d(config.width, config.width, 3, padding=3, dilation=3, groups=config.width)
+        self.leave = nn.Conv2d(2 * config.width, config.dim, 1)
+
+    def forward(self, probs: torch.Tensor) -> torch.Tensor:
+        x = self.enter(F.pixel_unshuffle(probs, self.fold))
+        y = F.relu(self.near(F.relu(x)))
+        y = y + self.far(y)
+        return self.leave(torch.cat([x, y], dim=1))
+
+
+class PrototypeHead(nn.Module):
+    """w [B, D] -> prototypes [B, K, M, C]: cluster means plus what this style changes."""
+
+    def __init__(self, w_dim: int, num_clusters: int, per_cluster: int, channels: int) -> None:
+        super().__init__()
+        self.shape = (num_clusters, per_cluster, channels)
+        self.mean = nn.Parameter(torch.zeros(self.shape))
+        self.hidden = EqualLinear(w_dim, w_dim, activation=True)
+        self.change = nn.Linear(w_dim, num_clusters * per_cluster * channels)
+        nn.init.zeros_(self.change.weight)
+        nn.init.zeros_(self.change.bias)
+
+    def forward(self, w: torch.Tensor) -> torch.Tensor:
+        return self.mean + self.change(self.hidden(w)).reshape(-1, *self.shape)
+
+
+class Rearranger(nn.Module):
+    """Rearrange a style sample's features to a target proxy mask.
+
+    Args:
+        config: sizes.
+    """
+
+    def __init__(self, config: RearrangerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.query = ProxyEmbedding(config)
+        self.key = nn.Conv2d(config.channels + 3, config.dim, 1)
+        self.position = nn.Parameter(_near_is_likely(config.resolution))  # relative position bias, a table
+        self.temperature = nn.Parameter(torch.tensor(2.5))  # log of the factor of the cosines
+        self.token_keys = nn.Parameter(torch.randn(config.num_clusters, config.tokens_per_cluster, config.dim))
+        self.token_bias = nn.Parameter(torch.tensor(-2.0))
+        self.tokens = PrototypeHead(config.w_dim, config.num_clusters, config.tokens_per_cluster, config.channels + 3)
+        self.fine_tokens = PrototypeHead(config.w_dim, config.num_clusters, 1, config.fine_channels + 3)
+        self.fine_gain = nn.Parameter(torch.full((config.fine_channels + 3,), 0.5))
+        nn.init.zeros_(self.key.weight)
+        nn.init.zeros_(self.key.bias)
+        index = torch.arange(config.resolution)
+        offset = index[None, :] - index[:, None] + config.resolution - 1  # [h, h]
+        self.register_buffer("offset", offset, persistent=False)
+        self._bias: torch.Tensor | None = None
+
+    def remember(self, features: Features, own: ProxyMask, fine: Features, w: torch.Tensor) -> StyleMemory:
+        """Prepare a style: everything that does not depend on the drawing.
+
+        Args:
+            features: the sample at the cut, [B, C, h, w].
+            own: its own proxy mask.
+            fine: the sample at the fine resolution, for its prototypes.
+            w: [B, D].
+        """
+        joined = torch.cat([features.map, features.rgb], dim=1)  # [B, C + 3, h, w]
+        scaled = joined * joined.square().mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-8).rsqrt()
+        keys = F.normalize(self.query(own.probs) + self.key(scaled), dim=1).flatten(2).transpose(1, 2)  # [B, T, d]
+        values = joined.flatten(2).transpose(1, 2)  # [B, T, C + 3]
+
+        batch = w.shape[0]
+        token_keys = F.normalize(self.token_keys, dim=2).flatten(0, 1).expand(batch, -1, -1)  # [B, KM, d]
+        token_values = self.tokens(w).flatten(1, 2)  # [B, KM, C + 3]
+        return StyleMemory(
+            features=features,
+            own=own.probs,
+            keys=torch.cat([keys, token_keys], dim=1)[:, None],
+            values=torch.cat([values, token_values], dim=1)[:, None],
+            prototypes=self._fine_prototypes(fine, own.probs, w),
+        )
+
+    def forward(self, target: ProxyMask, memory: StyleMemory) -> Features:
+        """Rearrange.
+
+        Args:
+            target: wanted arrangement [B, K, h, w].
+            memory: the style, from `remember`.
+
+        Returns:
+            `Features` at the cut.
+        """
+        moved = self.attend(target, memory)
+        keep = agreement(target.probs, memory.own)
+        keep = F.adaptive_avg_pool2d(keep, self.config.resolution)
+        style = memory.features
+        return Features(map=torch.lerp(moved.map, style.map, keep), rgb=torch.lerp(moved.rgb, style.rgb, keep))
+
+    def attend(self, target: ProxyMask, memory: StyleMemory) -> Features:
+        """Attention alone (eq. 1), without keeping what agrees."""
+        size = self.config.resolution
+        queries = F.normalize(self.query(target.probs), dim=1).flatten(2).transpose(1, 2)[:, None]  # [B, 1, T, d]
+        queries = queries * self.temperature.exp()
+        out = F.scaled_dot_product_attention(queries, memory.keys, memory.values, attn_mask=self.attention_bias(), scale=1.0)
+        out = out[:, 0].transpose(1, 2).unflatten(2, (size, size))  # [B, C + 3, h, w]
+        return Features(map=out[:, :-3], rgb=out[:, -3:])
+
+    def refine(self, fine: Features, current: torch.Tensor, target: ProxyMask, memory: StyleMemory) -> Features:
+        """Correct the fine features where they still read as another cluster: f + (target - current) * prototypes.
+
+        Args:
+            fine: features at the fine resolution, grown from the rearranged ones.
+            current: the proxy mask that they read as [B, K, h, w].
+            target: the wanted one.
+            memory: the style.
+        """
+        wanted, read = (_to_grid(p, self.config.fine_resolution) for p in (target.probs, current))
+        change = torch.einsum("bkhw,bkc->bchw", wanted - read, memory.prototypes)
+        change = change * self.fine_gain[:, None, None]
+        return Features(map=fine.map + change[:, :-3], rgb=fine.rgb + change[:, -3:])
+
+    def attention_bias(self) -> torch.Tensor:
+        """Additive bias of every query and token [T, T + KM]; cached while nothing is trained."""
+        if self._bias is not None and not torch.is_grad_enabled():
+            return self._bias
+        tokens = self.config.resolution**2
+        near = self.position[self.offset[:, None, :, None], self.offset[None, :, None, :]].reshape(tokens, tokens)
+        bias = torch.cat([near, self.token_bias.expand(tokens, self.token_keys.shape[0] * self.token_keys.shape[1])], dim=1)
+        self._bias = None if torch.is_grad_enabled() else bias
+        return bias
+
+    def _fine_prototypes(self, fine: Features, own: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        """Means of the sample's own fine features a cluster, leaning on the prediction from w where a cluster is rare."""
+        weights = _to_grid(own, self.config.fine_resolution).flatten(2)  # [B, K, T]
+        joined = torch.cat([fine.map, fine.rgb], dim=1).flatten(2)  # [B, C + 3, T]
+        sums = weights @ joined.transpose(1, 2)  # [B, K, C + 3]
+        mass = weights.sum(dim=2, keepdim=True)  # [B, K, 1]
+        prior = self.fine_tokens(w)[:, :, 0]
+        return (sums + PRIOR_CELLS * prior) / (mass + PRIOR_CELLS)
+
+
+PRIOR_CELLS = 8.0  # a cluster of this many cells counts as much as the prediction from w
+
+
+def agreement(target: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """Where two proxy masks agree: 1 at total variation <= 0.1, 0 from 0.4 on, smooth between. [B, K, h, w] -> [B, 1, h, w]."""
+    distance = 0.5 * (target - own).abs().sum(dim=1, keepdim=True)
+    x = ((0.4 - distance) / 0.3).clamp(0, 1)
+    return x * x * (3 - 2 * x)
+
+
+def _to_grid(probs: torch.Tensor, size: int) -> torch.Tensor:
+    if probs.shape[-1] == size:
+        return probs
+    if probs.shape[-1] > size:
+        return F.adaptive_avg_pool2d(probs, size)
+    return F.interpolate(probs, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def _near_is_likely(resolution: int, spread: float = 0.35) -> torch.Tensor:
+    """First values of the position table [2h - 1, 2h - 1]: near tokens are a little more likely."""
+    line = torch.arange(1 - resolution, resolution).float() / resolution
+    return -(line[:, None].square() + line[None, :].square()) / (2 * spread**2)

@@ -1,0 +1,78 @@
+"""Real parts at tiny size: 32 px pictures, 8 channels, 4 classes, random weights from fixed seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sisgen.engines.rearrange import latents
+from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from sisgen.io.configs import to_dict
+from sisgen.nets.reader import Reader, ReaderConfig
+from sisgen.pipeline import Pipeline
+from sisgen.proxy.clusters import ProxyConfig, fit_clusters
+from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig
+from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
+from sisgen.train.checkpoints import export_parts
+from sisgen.train.proxies import collect_features
+from sisgen.types import LabelSet
+
+TINY_LABELS = LabelSet(names=("background", "skin", "hair", "hat"), colors=((40, 40, 60), (240, 190, 160), (150, 90, 40), (170, 60, 190)))
+TINY_GENERATOR = StyleGAN2Config(resolution=32, z_dim=8, w_dim=8, num_mapping_layers=2, channels={"4": 8, "8": 8, "16": 8, "32": 8})
+TINY_PROXY = ProxyConfig(resolution=16, sources=(8, 16), channels=16, dims=6, num_clusters=5)
+TINY_REARRANGER = RearrangerConfig(
+    resolution=8, channels=8, fine_resolution=16, fine_channels=8, num_clusters=5, proxy_resolution=16, w_dim=8, width=8, dim=8
+)
+TINY_MAPPER = MaskMapperConfig(num_labels=4, num_clusters=5, resolution=32, proxy_resolution=16, width=8)
+TINY_READER = ReaderConfig(num_labels=4, width=4)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Keep torch to one thread: tiny work, equal numbers."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_generator() -> StyleGAN2:
+    """A random generator of 32 px."""
+    torch.manual_seed(0)
+    return StyleGAN2(TINY_GENERATOR).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_generator: StyleGAN2) -> Path:
+    """A complete model folder with random weights; copy it before you change it."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    torch.manual_seed(1)
+    rows = collect_features(tiny_generator, TINY_PROXY, latents(range(16), 8), cells=64)
+    parts = {
+        "generator": tiny_generator,
+        "proxy": fit_clusters(TINY_PROXY, rows),
+        "rearranger": Rearranger(TINY_REARRANGER),
+        "mapper_mask": MaskMapper(TINY_MAPPER),
+        "reader": Reader(TINY_READER).eval(),
+    }
+    config = {
+        "name": "tiny",
+        "description": "Random weights for tests",
+        "license": "apache-2.0",
+        "labels": to_dict(TINY_LABELS),
+        "generator": to_dict(TINY_GENERATOR),
+        "proxy": to_dict(TINY_PROXY),
+        "rearranger": to_dict(TINY_REARRANGER),
+        "mappers": {"mask": to_dict(TINY_MAPPER)},
+        "reader": to_dict(TINY_READER),
+        "defaults": {"truncation": 0.7, "seed": 3},
+        "class_seeds": {"hat": [5, 8]},
+    }
+    export_parts(folder, parts, config)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline(tiny_model: Path) -> Pipeline:
+    """The tiny model, loaded."""
+    return Pipeline.from_pretrained(tiny_model, device="cpu")

@@ -47,5 +47,6 @@ def launch_arguments() -> dict[str, Any]:
     return {
         "theme": gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         "head": f"<script>{_THEME_SCRIPT}</script><style>{styles}</style>",
+        "favicon_path": STATIC / "mark.svg",
         "footer_links": [],
     }

@@ -309,6 +309,44 @@ def test_a_class_name_is_text_and_nothing_else(page: Any, page_url: str) -> None
     assert page.locator(".sis-chip").first.inner_text().startswith("<img src=x")
 
 
+def test_a_class_that_the_sample_lacks_is_dimmed_and_another_sample_is_offered(page: Any, app_context: Context) -> None:
+    def add_seeds(route: Any) -> None:
+        answer = route.fetch()
+        model = answer.json()
+        model["classSeeds"] = {model["labels"][1]["name"]: [4711]}
+        route.fulfill(response=answer, body=json.dumps(model))
+
+    page.route("**/sisgen/model?*", add_seeds)
+    page.route("**/sisgen/sample?*", lambda route: route.fulfill(json={"runs": "AICABA=="}))  # class 0 everywhere
+    page.reload()
+    wait_until_settled(page)
+    page.locator(".sis-chip.is-absent").nth(1).wait_for()
+    page.keyboard.press("2")
+    drag(page, (40, 40), (60, 60))
+    page.get_by_role("button", name="Use one that has").click()
+    assert page.get_by_role("textbox", name="Sample number").input_value() == "4711"
+    assert cell(page, 50, 50) == color(app_context, 1), "the drawing stays"
+
+
+def test_the_model_menu_tells_and_switches(page: Any) -> None:
+    page.get_by_role("button", name="Model").click()
+    sheet = page.get_by_role("dialog", name="About this model")
+    for word in ("Licence", "Runs on", "From"):
+        assert word in sheet.inner_text()
+    page.get_by_role("radio", name="other").click()
+    page.wait_for_function("() => document.querySelector('.sis-models [aria-checked=true]').textContent === 'other'")
+    wait_until_settled(page)
+
+
+def test_without_a_pointer_arrow_keys_and_space_paint(page: Any, app_context: Context) -> None:
+    page.get_by_role("button", name="Clear").click()
+    page.keyboard.press("3")
+    page.locator(".sis-canvas").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    assert cell(page, 132, 128) == color(app_context, 2)
+
+
 def test_downloads_carry_what_they_say(page: Any, app_context: Context) -> None:
     page.get_by_role("button", name="Download", exact=True).click()
     with page.expect_download() as waiting:

@@ -1,5 +1,6 @@
 // The session's pictures, newest first, kept by the browser: small picture, drawing and settings of each.
 
+import { EMPTY } from "./codec.js";
 import { packState, unpackState } from "./state.js";
 import { forget, recall, remember } from "./store.js";
 import { thumb } from "./strips.js";
@@ -7,9 +8,9 @@ import { thumb } from "./strips.js";
 const MOST = 24;
 
 export class History {
-  /** restore: (state) -> takes an entry up again; numLabels: () -> classes of the present model */
-  constructor(section, restore, numLabels) {
-    Object.assign(this, { section, restore, numLabels });
+  /** restore: (state) -> takes an entry up again */
+  constructor(section, restore) {
+    Object.assign(this, { section, restore });
     this.strip = section.querySelector(".sis-past");
     this.clear = section.querySelector("[data-do=forget]");
     this.clear.addEventListener("click", () => this.write([]));
@@ -40,7 +41,7 @@ export class History {
   }
 
   take(entry) {
-    const state = unpackState(entry, this.numLabels());
+    const state = unpackState(entry, EMPTY); // which classes there are is known once its model is chosen
     if (state) this.restore(state);
   }
 }

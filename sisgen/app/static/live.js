@@ -1,6 +1,7 @@
 // The live lane: one request at a time, always for the newest drawing; an older picture never follows a newer one.
 
 const FIRST_WAIT = 120, LONGEST_WAIT = 4000; // ms before a refused drawing is sent again
+const PATIENCE = 5; // failures in a row before the visitor is told
 
 export class Live {
   /**
@@ -45,12 +46,14 @@ export class Live {
 
   async run() {
     this.running = true;
-    let wait = FIRST_WAIT;
+    let wait = FIRST_WAIT, failures = 0;
     while (this.shown < this.wanted) {
       const number = this.wanted, job = this.current();
       try {
-        this.accept(await this.paint(job, number), job, number);
+        const start = performance.now(), picture = await this.paint(job, number);
+        this.accept({ ...picture, ms: performance.now() - start }, job, number);
         wait = FIRST_WAIT;
+        failures = 0;
       } catch (error) {
         if (!error.passing) {
           this.refuse(error);
@@ -58,6 +61,7 @@ export class Live {
           if (number === this.wanted) this.stale(false);
           continue;
         }
+        if (++failures === PATIENCE) this.refuse(error);
         await new Promise((done) => setTimeout(done, wait * (0.7 + 0.6 * Math.random())));
         wait = Math.min(2 * wait, LONGEST_WAIT);
       }

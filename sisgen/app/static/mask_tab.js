@@ -33,6 +33,10 @@ export async function mount(element, base) {
   }
 }
 
+function dropUnknown(map, numLabels) {
+  for (let i = 0; i < CELLS; i++) if (map[i] >= numLabels) map[i] = EMPTY;
+}
+
 class MaskTab {
   constructor(element) {
     const find = (selector) => element.querySelector(selector);
@@ -45,7 +49,7 @@ class MaskTab {
     this.palette = new Palette(find(".sis-palette"), (value) => this.pick(value));
     this.picture = new Picture(find(".sis-picture"), find(".sis-picture-foot"));
     this.cache = new PictureCache();
-    this.history = new History(find(".sis-history"), (state) => this.restore(state), () => this.labels.length);
+    this.history = new History(find(".sis-history"), (state) => this.takeUp(state));
     this.easel = new Easel(find(".sis-drawing"), this.drawing, this.tool, this.handOfEasel());
     this.variations = new Variations(find(".sis-variations"), (seed) => this.settings.set({ seed }), (job) => this.paint(job, "rest"));
     this.live = new Live({
@@ -98,8 +102,7 @@ class MaskTab {
     this.palette.setLabels(model.labels);
     this.pick(Math.min(this.tool.value, model.labels.length - 1));
     this.settings.setModel(model);
-    const { map } = this.drawing;
-    for (let i = 0; i < CELLS; i++) if (map[i] !== EMPTY && map[i] >= model.labels.length) map[i] = EMPTY;
+    dropUnknown(this.drawing.map, model.labels.length);
     this.cache.clear();
     this.renderStarts();
     this.easel.render();
@@ -117,19 +120,25 @@ class MaskTab {
   }
 
   async linkedState() {
-    const packed = await decodeLink(location.hash);
-    const state = packed && unpackState(packed, this.labels.length);
-    if (!state) return location.hash.startsWith("#s=") ? (toast("This link is damaged, so the page starts as usual."), null) : null;
-    if (state.model !== session.model.name) {
+    const state = unpackState(await decodeLink(location.hash), EMPTY);
+    if (!state && location.hash.startsWith("#s=")) toast("This link is damaged, so the page starts as usual.");
+    if (!state) return null;
+    await this.chooseModelOf(state);
+    return state;
+  }
+
+  /** Choose the model that a drawing was made with; the present one stays where that fails. */
+  async chooseModelOf(state) {
+    if (state.model && state.model !== session.model.name) {
       try {
         await session.choose(state.model);
       } catch (error) {
         toast(error.message, { error: true });
       }
     } else if (state.revision && state.revision !== session.model.revision) {
-      toast("This link was made with another version of the model; the picture may differ.");
+      toast("This was made with another version of the model; the picture may differ.");
     }
-    return unpackState(packed, this.labels.length);
+    dropUnknown(state.map, this.labels.length);
   }
 
   // The picture follows.
@@ -276,7 +285,12 @@ class MaskTab {
     }
   }
 
-  async restore(state, { step = true } = {}) {
+  async takeUp(state) {
+    await this.chooseModelOf(state);
+    this.restore(state);
+  }
+
+  restore(state, { step = true } = {}) {
     if (step) this.drawing.replace(state.map);
     else this.drawing.map.set(state.map);
     this.easel.render();

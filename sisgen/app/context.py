@@ -87,7 +87,7 @@ class Registry:
         with shelf.lock:
             if shelf.pipe is None:
                 shelf.pipe = self._load(name)
-                shelf.num_bytes = count_bytes(shelf.pipe)
+                shelf.num_bytes = shelf.pipe.num_bytes
             return shelf.pipe
 
     def _evict(self) -> None:
@@ -101,27 +101,6 @@ class Registry:
                 elif total > self._max_bytes:
                     total -= shelf.num_bytes
                     del self._shelves[name]
-
-
-def count_bytes(pipe: object) -> int:
-    """Sum the sizes of all parameters and buffers that a pipeline holds, in bytes."""
-    from torch import nn
-
-    seen: dict[int, int] = {}
-    waiting, visited = [pipe], set()
-    while waiting:
-        item = waiting.pop()
-        if id(item) in visited:
-            continue
-        visited.add(id(item))
-        if isinstance(item, nn.Module):
-            for tensor in [*item.parameters(), *item.buffers()]:
-                seen[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
-        elif isinstance(item, dict):
-            waiting.extend(item.values())
-        elif type(item).__module__.startswith("sisgen") and hasattr(item, "__dict__"):
-            waiting.extend(vars(item).values())
-    return sum(seen.values())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

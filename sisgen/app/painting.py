@@ -100,6 +100,7 @@ class PaintBatch:
                 read_back=self.read_back,
             )
             images = np.asarray(to_uint8(result.images))  # [B, H, W, 3]
+            own = {name: value for name, value in result.settings.items() if name != "seeds"}  # others' seeds are theirs
             spent = 1000 * (time.perf_counter() - started)
             return [
                 Painted(
@@ -107,7 +108,7 @@ class PaintBatch:
                     model=f"{pipe.name}@{pipe.revision}",
                     seed=drawing.seed,
                     milliseconds=spent,
-                    settings={**result.settings, "seed": drawing.seed},
+                    settings=own | {"seed": drawing.seed},
                     labels=None if result.labels is None else result.labels[i].cpu().numpy(),
                     agreement=result.agreement[i] if result.agreement else None,
                 )

@@ -17,6 +17,7 @@ from sisgen.app.context import Context, Registry
 from sisgen.app.launch import prepare_environment, serve
 from sisgen.app.serve.live import Lane
 from sisgen.app.settings import Settings, default_examples
+from sisgen.pipeline import Pipeline
 
 CHROMIUM_FLAGS = [
     "--headless",
@@ -31,13 +32,10 @@ CHROMIUM_FLAGS = [
 
 
 @pytest.fixture(scope="session")
-def app_context(tiny_model: Any) -> Iterator[Context]:
-    from sisgen.pipeline import Pipeline
-
-    pipe = tiny_model if isinstance(tiny_model, Pipeline) else Pipeline.from_pretrained(tiny_model)
+def app_context(tiny_pipeline: Pipeline) -> Iterator[Context]:
     context = Context(
         settings=Settings(model="tiny"),
-        registry=Registry(("tiny", "other"), lambda name: pipe),
+        registry=Registry(("tiny", "other"), lambda name: tiny_pipeline),
         lane=Lane(lambda batch, payloads: batch(payloads)),
         examples=default_examples(),
     )

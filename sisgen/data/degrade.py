@@ -159,7 +159,7 @@ def add_noise(images: torch.Tensor, sigmas: torch.Tensor, generators: Sequence[t
 
 
 def degrade(
-    images: torch.Tensor, labels: torch.Tensor, generators: Sequence[torch.Generator], config: DegradeConfig
+    images: torch.Tensor, labels: torch.Tensor, generators: Sequence[torch.Generator], config: DegradeConfig, strength: float = 1.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Degrade a batch; a sample's result depends on its own picture and generator only.
 
@@ -168,11 +168,13 @@ def degrade(
         labels: int64 [B, H, W].
         generators: one a sample, on the CPU.
         config: how often and how far.
+        strength: factor of all chances but the mirror's, in [0, 1].
 
     Returns:
         Pictures clipped to [-1, 1] and labels, of the same shapes.
     """
     u = draw(generators, 32, device=images.device)
+    u[:, :6] = u[:, :6] / max(strength, 1e-6)  # the columns that decide what happens
     images, labels = images.clone(), labels.clone()
     images, labels = _move(images, labels, u, generators, config)
 

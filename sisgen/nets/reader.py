@@ -105,6 +105,24 @@ class Up(nn.Module):
         return self.mix(raised + skip)
 
 
+class SubPixelHead(nn.Module):
+    """Logits at twice the resolution: what the four sub-pixels share, plus what sets them apart.
+
+    The shared part gets the gradient of all four, so that thin classes do not come as combs early on.
+    """
+
+    def __init__(self, in_channels: int, num_labels: int) -> None:
+        super().__init__()
+        self.shared = nn.Conv2d(in_channels, num_labels, 1)
+        self.apart = nn.Conv2d(in_channels, 4 * num_labels, 1)
+        nn.init.zeros_(self.apart.weight)
+        nn.init.zeros_(self.apart.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map [B, C, h, w] to [B, L, 2h, 2w]."""
+        return F.pixel_shuffle(self.apart(x) + self.shared(x).repeat_interleave(4, dim=1), 2)
+
+
 class Reader(nn.Module):
     """Reads classes from pictures."""
 
@@ -119,7 +137,7 @@ class Reader(nn.Module):
         self.levels = nn.ModuleList(levels)
         self.context = Context(widths[-1])
         self.ups = nn.ModuleList(Up(widths[i + 1], widths[i]) for i in reversed(range(len(widths) - 1)))
-        self.head = nn.Conv2d(config.width, 4 * config.num_labels, 1)
+        self.head = SubPixelHead(config.width, config.num_labels)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Give the logits of every class at every pixel.
@@ -149,7 +167,7 @@ class Reader(nn.Module):
         x = self.context(skips.pop())
         for up in self.ups:
             x = up(x, skips.pop())
-        return F.pixel_shuffle(self.head(x), 2).float()  # [B, L, H, W]
+        return self.head(x).float()  # [B, L, H, W]
 
     @torch.no_grad()
     def read(self, images: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,24 @@ from sisgen.train.checkpoints import export_parts
 from sisgen.types import LabelSet
 
 
-def export_reader(folder: str | Path, reader: Reader, label_set: LabelSet, extra: dict[str, Any]) -> None:
+def export_reader(folder: str | Path, reader: Reader, label_set: LabelSet, notes: Mapping[str, Any]) -> None:
     """Write a reader into a folder, or into a whole model's folder, whose other parts stay.
 
     Args:
         folder: made where it lacks.
         reader: the averaged weights.
         label_set: what its outputs mean.
-        extra: further keys of `config.json`, such as the recipe and the held-out scores.
+        notes: recipe and scores, kept under `training.reader` of `config.json`.
     """
-    export_parts(folder, {"reader": reader}, {"labels": to_dict(label_set), "reader": to_dict(reader.config), **extra})
+    content = {"labels": to_dict(label_set), "reader": to_dict(reader.config), "training": training_notes(folder, "reader", notes)}
+    export_parts(folder, {"reader": reader}, content)
+
+
+def training_notes(folder: str | Path, part: str, notes: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the `training` entry of a folder's `config.json` with the notes of one part replaced."""
+    path = Path(folder) / "config.json"
+    old = read_json(path).get("training", {}) if path.exists() else {}
+    return {**old, part: dict(notes)}
 
 
 def load_reader(folder: str | Path, device: torch.device | str = "cpu") -> tuple[Reader, LabelSet]:

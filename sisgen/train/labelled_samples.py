@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from sisgen.engines.rearrange import latents
 from sisgen.errors import TrainingError
-from sisgen.generators.latents import seed_latents
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.nets.reader import Reader
 
@@ -65,7 +65,7 @@ def label_samples(
         TrainingError: neither labels nor an annotator.
     """
     device = next(generator.parameters()).device
-    images, hypercolumn = run_hypercolumn(generator, generator.map(seed_latents(seeds, generator.config.z_dim).to(device), psi=psi))
+    images, hypercolumn = run_hypercolumn(generator, generator.map(latents(seeds, generator.config.z_dim).to(device), psi=psi))
     if labels is None:
         if annotator is None:
             raise TrainingError("Samples must be labelled by painted masks or by a reader, but neither came; give --masks or --annotator.")

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,8 @@ class ReaderTrainConfig:
     seed: int = 0
     lr: float = LEARNING_RATE
     weight_decay: float = 1e-3
-    warmup: int = 2_000  # images over which the learning rate rises
+    warmup: int = 500  # images over which the learning rate rises
+    ramp: float = 0.3  # share of the run over which degradations come in
     balance: float = 0.3  # power of the class weights
     dice: float = 0.5  # weight of the Dice term
     ema: float = 2_000.0  # half-life of the averaged weights in images
@@ -85,7 +87,8 @@ class ReaderTask:
         # Data: what happens to a sample hangs on its id alone.
         images, labels = self.source.train(info.sample_ids)
         generators = [generator_for(self.config.seed, i) for i in info.sample_ids]
-        images, labels = degrade(images.to(self.device), labels.to(self.device), generators, self.config.degrade)
+        strength = min(1.0, info.progress / self.config.ramp)
+        images, labels = degrade(images.to(self.device), labels.to(self.device), generators, self.config.degrade, strength)
 
         # One step at this moment's learning rate.
         self._set_lr(info)
@@ -145,12 +148,14 @@ def main(args: argparse.Namespace) -> int:
     source, label_set = _open_source(args, device)
     config = ReaderTrainConfig(reader=preset(args.preset, len(label_set)), seed=args.seed, lr=args.lr)
     task = ReaderTask(config, source, label_set, device)
-    seen = start(task, args, config, images=30_000, batch=32)
+    seen = start(task, args, config, images=30_000, batch=8)
     if args.export and seen is not None:
         scores = task.validate()
-        held = {"miou": round(scores.miou, 4), "accuracy": round(scores.accuracy, 4), "per_class": scores.by_name(label_set.names)}
-        recipe = {"preset": args.preset, "seed": args.seed, "images_seen": seen, "source": "renders" if args.data else "distilled"}
-        export_reader(args.export, task.average, label_set, {"reader_recipe": recipe, "reader_held_out": held})
+        held: dict[str, Any] = {"miou": round(scores.miou, 4), "accuracy": round(scores.accuracy, 4)}
+        held["per_class"] = {name: round(value, 4) for name, value in scores.by_name(label_set.names).items()}
+        origin = "renders" if args.data else "the few-shot segmenter, distilled"
+        notes = {"preset": args.preset, "seed": args.seed, "images_seen": seen, "labels_from": origin, "held_out": held}
+        export_reader(args.export, task.average, label_set, notes)
     return finish()
 
 

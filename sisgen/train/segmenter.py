@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from sisgen.train.augment_features import FeatureAugmentConfig, augment
 from sisgen.train.checkpoints import export_parts, load_generator
 from sisgen.train.command import finish, start
 from sisgen.train.distributed import Processes
-from sisgen.train.judges import load_reader
+from sisgen.train.judges import load_reader, training_notes
 from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.labelled_samples import LabelledSamples, label_samples
 from sisgen.train.loop import StepInfo, generator_for
@@ -113,11 +114,12 @@ def load_segmenter(model: str | Path) -> tuple[Segmenter, LabelSet]:
     """
     folder = find_model(str(model)).path
     content = read_json(folder / "config.json")
-    if "segmenter" not in content or "labels" not in content:
+    notes = content.get("training", {}).get("segmenter", {})
+    if "config" not in notes or "labels" not in content:
         raise CheckpointError(
             f"The model '{model}' must have a segmenter, but it has none; run `sisgen train segmenter --model {model}` first."
         )
-    config = from_dict(SegmenterConfig, content["segmenter"], where=f"The segmenter of '{model}'")
+    config = from_dict(SegmenterConfig, notes["config"], where=f"The segmenter of '{model}'")
     sha256 = content.get("files", {}).get("segmenter.safetensors")
     segmenter = load_module(folder / "segmenter.safetensors", lambda: Segmenter(config), sha256=sha256)
     return segmenter.requires_grad_(False), from_dict(LabelSet, content["labels"], where=f"The label set of '{model}'")
@@ -151,8 +153,16 @@ def main(args: argparse.Namespace) -> int:
     seen = start(task, args, config, images=2_400, batch=4)
     if args.export and seen is not None:
         by = "painted masks" if annotator is None else "the reader in " + args.annotator.name
-        recipe = {"labels": len(samples), "labelled_by": by, "seeds": list(seeds), "psi": args.psi, "seed": args.seed, "images_seen": seen}
-        content = {"segmenter": to_dict(task.segmenter.config), "segmenter_recipe": recipe, "labels": to_dict(label_set)}
+        notes: dict[str, Any] = {
+            "labels": len(samples),
+            "labelled_by": by,
+            "seeds": list(seeds),
+            "psi": args.psi,
+            "seed": args.seed,
+            "images_seen": seen,
+        }
+        notes["config"] = to_dict(task.segmenter.config)
+        content = {"labels": to_dict(label_set), "training": training_notes(args.export, "segmenter", notes)}
         export_parts(args.export, {"segmenter": task.segmenter}, content)
     return finish()
 

@@ -47,4 +47,4 @@ def test_overfits_four_pictures() -> None:
         optimizer.zero_grad()
         F.cross_entropy(reader(images), labels).backward()
         optimizer.step()
-    assert float((reader.eval().read(images) == labels).float().mean()) > 0.99
+    assert float((reader.eval().read(images) == labels).float().mean()) > 0.98

@@ -68,9 +68,9 @@ def test_resumes_bit_for_bit(tmp_path: Path) -> None:
 
 def test_export_and_load(tmp_path: Path) -> None:
     trained = task()
-    export_reader(tmp_path / "a", trained.average, LABELS, {"reader_recipe": {"seed": 0}})
+    export_reader(tmp_path / "a", trained.average, LABELS, {"seed": 0})
     reader, labels = load_reader(tmp_path / "a")
-    assert labels == LABELS and json.loads((tmp_path / "a" / "config.json").read_text())["reader_recipe"] == {"seed": 0}
+    assert labels == LABELS and json.loads((tmp_path / "a" / "config.json").read_text())["training"] == {"reader": {"seed": 0}}
     images = torch.zeros(1, 3, 32, 32)
     assert torch.allclose(reader(images), trained.average(images), atol=1e-2)
     with pytest.raises(CheckpointError, match="does not exist"):

@@ -47,14 +47,14 @@ class PipelineSubject:
 
     def plain(self, seeds: Sequence[int]) -> torch.Tensor:
         """Make plain samples; see `Subject`."""
-        return self.pipe(None, seeds=seeds, truncation=self.truncation).images.cpu()
+        return self.pipe(None, seeds=seeds, truncation=self.truncation).images.clamp(-1, 1).cpu()
 
     def from_proxy(self, targets: Sequence[int], seeds: Sequence[int]) -> torch.Tensor:
         """Rearrange `seeds` by the proxy masks of `targets`; see `Subject`."""
         proxy = self.pipe.engine.proxy_of(targets, self.truncation)
-        return self.pipe.engine.synthesize_proxy(proxy, seeds, self.truncation).cpu()
+        return self.pipe.engine.synthesize_proxy(proxy, seeds, self.truncation).clamp(-1, 1).cpu()
 
     def from_masks(self, labels: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
         """Make pictures that follow masks; see `Subject`."""
         condition = mask_condition(list(labels.cpu().numpy()), self.labels, self.resolution)
-        return self.pipe(condition, seeds=seeds, truncation=self.truncation).images.cpu()
+        return self.pipe(condition, seeds=seeds, truncation=self.truncation).images.clamp(-1, 1).cpu()

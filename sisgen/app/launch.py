@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         context = build_context(settings)
         warm_up(context)
         page = serve(context)
+        sys.stdout.write(f"Open {page.share_url or page.local_url} in a browser; Ctrl+C ends it.\n")
+        sys.stdout.flush()
     except SisgenError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -103,6 +105,7 @@ def serve(context: Context) -> gr.Blocks:
         state_session_capacity=200,
         ssr_mode=False,
         show_error=True,
+        quiet=True,
         prevent_thread_lock=True,
         **page_module.launch_arguments(),
     )

@@ -131,10 +131,15 @@ def save_picture(context: Context, visitor: str, wish: Wish, canvas: bytes, scal
 
 
 def to_canvas(labels: np.ndarray, label_set: LabelSet) -> np.ndarray:
-    """Bring a label map of any size onto the canvas, int64 [256, 256]: padded to a square, every cell its largest class."""
+    """Bring a label map of any size onto the canvas, int64 [256, 256]; see `fit_labels`."""
+    return fit_labels(labels, label_set, CANVAS)
+
+
+def fit_labels(labels: np.ndarray, label_set: LabelSet, side: int) -> np.ndarray:
+    """Bring a label map of any size to int64 [side, side]: padded to a square, every cell its largest class."""
     from sisgen.conditions.mask import mask_condition
 
-    condition = mask_condition(labels, label_set, CANVAS)
+    condition = mask_condition(labels, label_set, side)
     assert condition.labels is not None
     return condition.labels[0].numpy()
 
@@ -167,9 +172,19 @@ def tell_agreement(painted: Painted, drawn: np.ndarray, label_set: LabelSet) -> 
     """
     if painted.agreement is None or painted.labels is None:
         return {"share": None, "wrong": None}
-    read = to_canvas(painted.labels, label_set)
-    wrong = (drawn != UNPAINTED) & (drawn != read)
-    return {"share": painted.agreement.accuracy, "wrong": encode_runs(np.where(wrong, 0, UNPAINTED))}
+    side = painted.labels.shape[0]
+    drawn = fit_labels(drawn, label_set, side)
+    wrong = (drawn != UNPAINTED) & (drawn != painted.labels)
+    shown = to_canvas(np.where(_areas(wrong), 0, UNPAINTED), label_set)
+    return {"share": painted.agreement.accuracy, "wrong": encode_runs(shown)}
+
+
+def _areas(cells: np.ndarray) -> np.ndarray:
+    """Keep cells with most of their 3 x 3 neighbours: an outline that is off by one pixel is no place to point at."""
+    padded = np.pad(cells.astype(np.int64), 1)
+    height, width = cells.shape
+    near = sum(padded[y : y + height, x : x + width] for y in range(3) for x in range(3))
+    return cells & (near >= 5)
 
 
 def describe_model(context: Context, name: str | None) -> dict[str, Any]:
@@ -179,6 +194,7 @@ def describe_model(context: Context, name: str | None) -> dict[str, Any]:
             "name": name or context.registry.default,
             "title": pipe.name,
             "revision": pipe.revision,
+            "full": f"{pipe.name}@{pipe.revision}",
             "about": pipe.description,
             "license": pipe.license,
             "source": pipe.source,

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from sisgen.errors import InputError
 
@@ -89,7 +90,7 @@ def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[s
         else:
             parser.add_argument(flag, default=None, help=about)
     given = vars(parser.parse_args(arguments))
-    values = {}
+    values: dict[str, Any] = {}
     for item in fields(Settings):
         text = given[item.name] if given[item.name] is not None else environment.get(_variable(item.name))
         if text not in (None, ""):

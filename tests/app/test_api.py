@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from sisgen.errors import InputError
 def client(page_url: str) -> Iterator[Any]:
     from gradio_client import Client
 
-    client = Client(page_url, verbose=False)
+    client = Client(page_url, verbose=False, download_files=False)
     yield client
     client.close()
 
@@ -37,8 +39,8 @@ def test_a_script_gets_files_and_a_report(client: Any, mask: str) -> None:
 
     files, report = client.predict(handle_file(mask), [3, 4], 0.7, 1.0, "", api_name="/generate_mask")
     assert len(files) == 2
-    for path, seed in zip(files, (3, 4)):
-        with Image.open(path) as picture:
+    for file, seed in zip(files, (3, 4)):
+        with urlopen(file["url"]) as answer, Image.open(io.BytesIO(answer.read())) as picture:
             picture.load()
             assert json.loads(picture.text["sisgen"])["seed"] == seed
     assert [one["seed"] for one in report["pictures"]] == [3, 4]

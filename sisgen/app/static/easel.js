@@ -68,7 +68,6 @@ export class Easel {
     if (this.stroke) return this.second(event);
     if (this.pinch || (event.pointerType === "touch" && this.fingers.size > 1)) return this.startPinch();
     this.canvas.setPointerCapture(event.pointerId);
-    this.canvas.focus({ preventScroll: true });
     const at = this.place(event);
     if (event.altKey) return this.tell.pick(this.drawing.at(at.x, at.y));
     this.startStroke(at, event.pointerId, event.shiftKey);

@@ -156,8 +156,10 @@ class MaskTab {
     if (rest) parameters.rest = 1;
     const body = await encodePng(job.map);
     const answer = await session.ask("paint", parameters, { body, signal: signal ?? job.signal });
-    const { ms, size } = JSON.parse(answer.headers.get("X-Sisgen"));
-    return this.cache.put(job, await answer.blob(), { ms, size });
+    const { ms, size, model } = JSON.parse(answer.headers.get("X-Sisgen"));
+    const picture = this.cache.put(job, await answer.blob(), { ms, size });
+    if (job.model === session.model.name && model !== session.model.full) session.choose(job.model); // the server has a newer one
+    return picture;
   }
 
   changed() {
@@ -249,7 +251,7 @@ class MaskTab {
     if (!this.absent.has(value) || !seeds.length || this.offered.has(`${seed} ${value}`)) return;
     this.offered.add(`${seed} ${value}`);
     const run = () => this.settings.set({ seed: seeds[Math.floor(Math.random() * seeds.length)] });
-    toast(`This sample has no ${name}.`, { action: `Use one that has ${name}`, run, seconds: 9 });
+    toast(`This sample has no ${name}.`, { action: `Use a sample with ${name}`, run, seconds: 9 });
   }
 
   // Starting points.

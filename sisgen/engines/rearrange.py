@@ -152,7 +152,7 @@ def latents(seeds: Sequence[int], z_dim: int) -> torch.Tensor:
     return torch.from_numpy(np.concatenate(rows)).float()
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def prepare_style(engine: RearrangeEngine, z: torch.Tensor, truncation: float) -> Style:
     """Run plain samples [B, D] once and keep what any drawing on them will need."""
     generator, rearranger = engine.generator, engine.rearranger

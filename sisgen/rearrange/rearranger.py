@@ -90,9 +90,8 @@ class PrototypeHead(nn.Module):
         self.shape = (num_clusters, per_cluster, channels)
         self.mean = nn.Parameter(torch.zeros(self.shape))
         self.hidden = EqualLinear(w_dim, w_dim, activation=True)
-        self.change = nn.Linear(w_dim, num_clusters * per_cluster * channels)
+        self.change = EqualLinear(w_dim, num_clusters * per_cluster * channels)
         nn.init.zeros_(self.change.weight)
-        nn.init.zeros_(self.change.bias)
 
     def forward(self, w: torch.Tensor) -> torch.Tensor:
         return self.mean + self.change(self.hidden(w)).reshape(-1, *self.shape)
@@ -159,9 +158,11 @@ class Rearranger(nn.Module):
         Returns:
             `Features` at the cut.
         """
-        moved = self.attend(target, memory)
-        keep = agreement(target.probs, memory.own)
-        keep = F.adaptive_avg_pool2d(keep, self.config.resolution)
+        return self.keep_agreeing(self.attend(target, memory), target, memory)
+
+    def keep_agreeing(self, moved: Features, target: ProxyMask, memory: StyleMemory) -> Features:
+        """Put the style sample's own features back where the target agrees with its own proxy mask."""
+        keep = F.adaptive_avg_pool2d(agreement(target.probs, memory.own), self.config.resolution)  # [B, 1, h, w]
         style = memory.features
         return Features(map=torch.lerp(moved.map, style.map, keep), rgb=torch.lerp(moved.rgb, style.rgb, keep))
 
@@ -200,15 +201,19 @@ class Rearranger(nn.Module):
 
     def _fine_prototypes(self, fine: Features, own: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         """Means of the sample's own fine features a cluster, leaning on the prediction from w where a cluster is rare."""
-        weights = _to_grid(own, self.config.fine_resolution).flatten(2)  # [B, K, T]
-        joined = torch.cat([fine.map, fine.rgb], dim=1).flatten(2)  # [B, C + 3, T]
-        sums = weights @ joined.transpose(1, 2)  # [B, K, C + 3]
-        mass = weights.sum(dim=2, keepdim=True)  # [B, K, 1]
+        sums, mass = cluster_sums(fine, own)
         prior = self.fine_tokens(w)[:, :, 0]
         return (sums + PRIOR_CELLS * prior) / (mass + PRIOR_CELLS)
 
 
 PRIOR_CELLS = 8.0  # a cluster of this many cells counts as much as the prediction from w
+
+
+def cluster_sums(features: Features, probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sum features and rgb over every cluster: [B, K, C + 3], and the cells of every cluster [B, K, 1]."""
+    weights = _to_grid(probs, features.resolution).flatten(2)  # [B, K, T]
+    joined = torch.cat([features.map, features.rgb], dim=1).flatten(2)  # [B, C + 3, T]
+    return weights @ joined.transpose(1, 2), weights.sum(dim=2, keepdim=True)
 
 
 def agreement(target: torch.Tensor, own: torch.Tensor) -> torch.Tensor:

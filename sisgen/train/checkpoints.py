@@ -40,6 +40,15 @@ def load_part(folder: str | Path, stem: str, module: nn.Module) -> None:
     load_weights(folder / f"{stem}.safetensors", module, sha256=files.get(f"{stem}.safetensors"))
 
 
+def has_part(folder: str | Path, stem: str, configs: Mapping[str, Any]) -> bool:
+    """Tell whether a model folder has a part that was made with these configs (key of `config.json` -> config)."""
+    path = Path(folder) / "config.json"
+    if not path.exists() or not (Path(folder) / f"{stem}.safetensors").exists():
+        return False
+    content = read_json(path)
+    return all(content.get(key) == to_dict(config) for key, config in configs.items())
+
+
 def load_generator(model: str | Path) -> StyleGAN2:
     """Load the generator of a model, ready for use: no gradients, evaluation mode."""
     folder = find_model(str(model)).path

@@ -102,7 +102,7 @@ def run_loop(task: Task, config: LoopConfig, *, progress: Callable[[str], None] 
     processes = Processes()
     if processes.is_main:
         config.out.mkdir(parents=True, exist_ok=True)
-    step = _resume(task, config)
+    step = first = _resume(task, config)
     stop = _StopFlag()
     clock = _Clock(config)
     while step * config.batch < config.images and not stop.raised and not clock.over():
@@ -125,7 +125,7 @@ def run_loop(task: Task, config: LoopConfig, *, progress: Callable[[str], None] 
         # Save.
         if processes.is_main and clock.due("snapshot", config.snapshot_minutes * 60):
             save_state(task, config.out, step)
-    if processes.is_main:
+    if processes.is_main and step > first:
         save_state(task, config.out, step)
         task.save_samples(config.out / f"samples-{step * config.batch:08d}.png")
     processes.wait()

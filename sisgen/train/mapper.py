@@ -1,0 +1,200 @@
+"""Trainer of the mask mapper (SIS-UG, sec. 3.2, eqs. 5-6), with pairs made online.
+
+A sample's labels come from the few-shot segmenter, its proxy mask from the clusters; both are warped together in half of the pairs.
+The second stage goes on with eq. 5 and adds the picture: the predicted proxy mask rearranges another style, and the model's reader
+must find the drawn classes in the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sisgen.devices import pick_device
+from sisgen.engines.rearrange import RearrangeEngine, Style, prepare_style, render
+from sisgen.errors import TrainingError
+from sisgen.generators.stylegan2 import StyleGAN2
+from sisgen.io.configs import from_dict, read_json, to_dict
+from sisgen.io.images import save_grid, to_uint8
+from sisgen.io.labels import color_labels
+from sisgen.nets.reader import Reader
+from sisgen.nets.segmenter import Segmenter
+from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
+from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig
+from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
+from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part
+from sisgen.train.command import finish, start
+from sisgen.train.distributed import Processes
+from sisgen.train.judges import load_reader
+from sisgen.train.label_loss import class_weights, label_loss
+from sisgen.train.loop import StepInfo, generator_for
+from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
+from sisgen.train.rearranger import cross_entropy
+from sisgen.train.segmenter import load_segmenter
+from sisgen.types import LabelSet, ProxyMask
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MapperTrainConfig:
+    """How the mapper is trained."""
+
+    mapper: MaskMapperConfig
+    lr: float = 3e-3
+    stage_two: float = 0.4  # share of the run after which pictures count
+    reconstruction: float = 1.0  # eq. 5
+    picture: float = 1.0  # labels read back from the picture
+    warp: WarpConfig = WarpConfig()
+
+
+class MapperTask:
+    """The work of one mapper training; see `sisgen.train.loop.Task`."""
+
+    name = "mapper"
+
+    def __init__(self, config: MapperTrainConfig, engine: RearrangeEngine, segmenter: Segmenter, label_set: LabelSet) -> None:
+        self.config, self.engine, self.segmenter, self.label_set = config, engine, segmenter, label_set
+        self.processes = Processes()
+        engine.eval().requires_grad_(False)
+        engine.mapper.requires_grad_(True).train()
+        self.optimizer = torch.optim.Adam(engine.mapper.parameters(), lr=config.lr, betas=(0.9, 0.99))
+        sample = [self._pairs([generator_for(0, i, stream=7) for i in range(16)])[1] for _ in range(1)]
+        self.weights = class_weights(torch.cat(sample).argmax(dim=1), len(label_set), 0.3).to(engine.device)
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Name everything that a snapshot holds."""
+        return {"mapper": self.engine.mapper}
+
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """Name the optimizers."""
+        return {"mapper": self.optimizer}
+
+    def step(self, info: StepInfo) -> dict[str, float]:
+        """Learn from one batch."""
+        factor = min(1.0, (info.progress + 1e-3) / 0.02) * (1 - 0.95 * info.progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * factor
+        sources = [generator_for(info.seed, i, stream=3) for i in info.sample_ids]
+        own, mask = self._warped(*self._pairs(sources), sources, info)
+
+        # Eq. 5: the proxy mask of a mask.
+        logits = self.engine.mapper(mask)
+        reconstruction = cross_entropy(logits.log_softmax(dim=1), own)
+        loss = self.config.reconstruction * reconstruction
+        stats = {"reconstruction": reconstruction}
+
+        # Stage two: the mask, read back from the picture of another style.
+        if info.progress >= self.config.stage_two:
+            picture, accuracy = self._picture_loss(logits, mask, sources)
+            loss = loss + self.config.picture * picture
+            stats |= {"picture": picture, "accuracy": accuracy}
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = list(self.engine.mapper.parameters())
+        self.processes.average_gradients(parameters)
+        nn.utils.clip_grad_norm_(parameters, 5.0)
+        self.optimizer.step()
+        return {name: float(self.processes.average(value)) for name, value in stats.items()}
+
+    @torch.no_grad()
+    def save_samples(self, path: Path) -> None:
+        """Draw columns: shape sample, its mask, style sample, result, labels read back."""
+        sources = [generator_for(1, i, stream=5) for i in range(8)]
+        ws = draw_ws(self.engine.generator, sources)
+        steps = self.engine.generator.hypercolumn(ws)
+        labels = self.segmenter.read([step.map for step in steps])
+        style = self._style(sources)
+        image = render(self.engine, self.engine.mapper.read(self._one_hot(labels)), style)
+        read = self.engine.reader.read(image.clamp(-1, 1))
+        shown = [to_uint8(part.clamp(-1, 1).cpu()) for part in (steps[-1].rgb, style.images, image)]
+        masks = [color_labels(part.cpu().numpy(), self.label_set) for part in (labels, read)]
+        save_grid(path, np.concatenate([shown[0], masks[0], shown[1], shown[2], masks[1]]), 8)
+
+    @torch.no_grad()
+    def _pairs(self, sources: list[torch.Generator]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Proxy masks [B, K, h, w] and one-hot masks [B, L, H, W] of fresh samples."""
+        steps = self.engine.generator.hypercolumn(draw_ws(self.engine.generator, sources))
+        own = self.engine.clusters({step.resolution: step.map for step in steps}).probs
+        return own, self._one_hot(self.segmenter.read([step.map for step in steps]))
+
+    def _one_hot(self, labels: torch.Tensor) -> torch.Tensor:
+        return F.one_hot(labels, len(self.label_set)).permute(0, 3, 1, 2).float()
+
+    @torch.no_grad()
+    def _warped(
+        self, own: torch.Tensor, mask: torch.Tensor, sources: list[torch.Generator], info: StepInfo
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Warp proxy mask and mask together in every other pair."""
+        grid = warp_grid(sources, mask.shape[-1], self.config.warp).to(mask.device)
+        bent = torch.tensor([i % 2 == 0 for i in info.sample_ids], device=mask.device)[:, None, None, None]
+        return torch.where(bent, warp_maps(own, grid), own), torch.where(bent, warp_maps(mask, grid), mask)
+
+    def _picture_loss(
+        self, logits: torch.Tensor, mask: torch.Tensor, sources: list[torch.Generator]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        image = render(self.engine, ProxyMask(probs=logits.softmax(dim=1)), self._style(sources))
+        read = self.engine.reader(image.clamp(-1.1, 1.1))
+        wanted = mask.argmax(dim=1)
+        return label_loss(read, wanted, self.weights, 0.5), (read.argmax(dim=1) == wanted).float().mean()
+
+    @torch.no_grad()
+    def _style(self, sources: list[torch.Generator]) -> Style:
+        generator = self.engine.generator
+        z = torch.stack([torch.randn(generator.config.z_dim, generator=g) for g in sources]).to(self.engine.device)
+        style = prepare_style(self.engine, z, 0.75)
+        return style
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what only this trainer takes."""
+    parser.add_argument("--model", type=Path, required=True, help="model folder with all other parts; the mapper is written there")
+    parser.add_argument("--width", type=int, default=48, help="channels of the mapper (default: 48)")
+    parser.add_argument("--fresh", action="store_true", help="start anew, whatever the model folder holds")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Train as `python -m sisgen train mapper` asks."""
+    device = pick_device(args.device)
+    content = read_json(args.model / "config.json")
+    for part in ("proxy", "rearranger", "reader"):
+        if part not in content:
+            raise TrainingError(f"The model '{args.model}' needs a {part} before its mapper, but it has none; train the {part} first.")
+    segmenter, label_set = load_segmenter(args.model)
+    reader, _ = load_reader(args.model)
+    engine = _load_engine(args, content, reader, label_set).to(device)
+    config = MapperTrainConfig(mapper=engine.mapper.config)
+    task = MapperTask(config, engine, segmenter.to(device), label_set)
+    if start(task, args, config, images=12_000, batch=8) is not None:
+        mappers = {**content.get("mappers", {}), "mask": to_dict(engine.mapper.config)}
+        export_parts(args.model, {"mapper_mask": engine.mapper}, {"mappers": mappers})
+    return finish()
+
+
+def _load_engine(args: argparse.Namespace, content: dict, reader: Reader, label_set: LabelSet) -> RearrangeEngine:  # type: ignore[type-arg]
+    generator: StyleGAN2 = load_generator(args.model)
+    proxy = from_dict(ProxyConfig, content["proxy"])
+    clusters = FeatureClusters(proxy)
+    load_part(args.model, "proxy", clusters)
+    rearranger = Rearranger(from_dict(RearrangerConfig, content["rearranger"]))
+    load_part(args.model, "rearranger", rearranger)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(args.seed)
+        sizes = MaskMapperConfig(
+            num_labels=len(label_set),
+            num_clusters=proxy.num_clusters,
+            resolution=generator.config.resolution,
+            proxy_resolution=proxy.resolution,
+            width=args.width,
+        )
+        mapper = MaskMapper(sizes)
+    if not args.fresh and has_part(args.model, "mapper_mask", {}) and content.get("mappers", {}).get("mask") == to_dict(sizes):
+        load_part(args.model, "mapper_mask", mapper)
+    return RearrangeEngine(generator, clusters, rearranger, mapper, reader)
+
+

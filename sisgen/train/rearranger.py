@@ -1,0 +1,366 @@
+"""Trainer of the rearranger (SIS-UG, sec. 3.1, eqs. 1-4), from a generator's own samples and nothing else.
+
+Each batch holds a style sample j and a target a picture: another sample's proxy mask, warped or not, or j's own proxy mask warped, for
+which the right answer is known: j's features, warped. Beside the cross-entropy of eq. 2 on the features there is the same on the
+*picture*, read by a small network that learns online what proxy mask a plain sample has: features can hide codes that the rest of the
+generator ignores, pictures cannot. The discriminator compares rearranged with plain samples.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sisgen.devices import pick_device
+from sisgen.engines.rearrange import latents
+from sisgen.generators.discriminator import Discriminator, logistic_discriminator_loss, logistic_generator_loss
+from sisgen.generators.stylegan2 import StyleGAN2
+from sisgen.io.configs import to_dict
+from sisgen.io.images import save_grid, to_uint8
+from sisgen.nets.reader import Reader, ReaderConfig
+from sisgen.proxy.clusters import FeatureClusters, ProxyConfig, fit_clusters
+from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, StyleMemory, cluster_sums
+from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part
+from sisgen.train.command import finish, start
+from sisgen.train.distributed import Processes
+from sisgen.train.loop import StepInfo, generator_for
+from sisgen.train.proxies import WarpConfig, collect_features, draw_ws, warp_grid, warp_maps
+from sisgen.types import Features, ProxyMask
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RearrangerTrainConfig:
+    """How the rearranger is trained; the weights are those of eq. 4 and of what this project adds."""
+
+    rearranger: RearrangerConfig
+    lr: float = 2e-3
+    mask: float = 0.5  # eq. 2 on the features
+    picture: float = 1.0  # eq. 2 on the picture
+    itself: float = 1.0  # eq. 3, and its warped form
+    tokens: float = 0.5  # prototypes predicted from w against the sample's own
+    adversarial: float = 0.1
+    adversarial_interval: int = 4  # steps between adversarial steps
+    r1_gamma: float = 1.0
+    r1_interval: int = 16  # adversarial steps between R1 penalties
+    reader_width: int = 16  # of the network that reads proxy masks from pictures
+    warp: WarpConfig = WarpConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Style samples, their targets and, where it is known, the answer."""
+
+    ws: torch.Tensor  # [B, S, D]
+    steps: Mapping[int, Features]
+    own: torch.Tensor  # proxy masks of the style samples [B, K, h, w]
+    target: ProxyMask
+    grid: torch.Tensor  # of the warp [B, h, w, 2]
+    known: torch.Tensor  # bool [B]: the target is the own proxy mask, warped
+
+
+class RearrangerTask:
+    """The work of one rearranger training; see `sisgen.train.loop.Task`."""
+
+    name = "rearranger"
+
+    def __init__(
+        self,
+        config: RearrangerTrainConfig,
+        generator: StyleGAN2,
+        clusters: FeatureClusters,
+        rearranger: Rearranger,
+        discriminator: Discriminator | None = None,  # None trains without
+        *,
+        seed: int = 0,
+    ) -> None:
+        self.config = config
+        self.generator, self.clusters, self.rearranger, self.discriminator = generator, clusters, rearranger, discriminator
+        self.processes = Processes()
+        device = clusters.tau.device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            reader = Reader(ReaderConfig(num_labels=config.rearranger.num_clusters, width=config.reader_width))
+        self.proxy_reader = reader.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.Adam(rearranger.parameters(), lr=config.lr, betas=(0.9, 0.99))
+        self.reader_optimizer = torch.optim.Adam(self.proxy_reader.parameters(), lr=2e-3, betas=(0.9, 0.99))
+        self.d_optimizer = None
+        if discriminator is not None:
+            self.d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=5e-4, betas=(0.0, 0.99))
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Name everything that a snapshot holds."""
+        parts = {"rearranger": self.rearranger, "proxy_reader": self.proxy_reader, "proxy": self.clusters}
+        return parts if self.discriminator is None else parts | {"discriminator": self.discriminator}
+
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """Name the optimizers."""
+        parts = {"rearranger": self.optimizer, "proxy_reader": self.reader_optimizer}
+        return parts if self.d_optimizer is None else parts | {"discriminator": self.d_optimizer}
+
+    def step(self, info: StepInfo) -> dict[str, float]:
+        """Learn from one batch."""
+        # Learning rate: warm up over 2%, fall to a tenth.
+        factor = min(1.0, (info.progress + 1e-3) / 0.02) * (1 - 0.9 * info.progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * factor
+        batch = self._draw(info)
+        reader_loss = self._teach_reader(batch)
+
+        # Rearrange, refine, finish the picture.
+        memory = self._remember(batch)
+        moved = self.rearranger.attend(batch.target, memory)
+        cut = self.rearranger.keep_agreeing(moved, batch.target, memory)
+        fine = self.generator.advance(cut, batch.ws, self.config.rearranger.fine_resolution)
+        current = self.clusters({cut.resolution: cut.map, fine.resolution: fine.map})
+        refined = self.rearranger.refine(fine, current.probs, batch.target, memory)
+        image = self.generator.tail(refined, batch.ws)
+
+        # Losses.
+        mask = cross_entropy(current.probs.clamp_min(1e-8).log(), batch.target.probs)
+        self.proxy_reader.eval()
+        picture = cross_entropy(self._read(image), batch.target.probs)
+        itself = self._self_loss(batch, memory, moved)
+        tokens = self._token_loss(batch)
+        weights = self.config
+        loss = weights.mask * mask + weights.picture * picture + weights.itself * itself + weights.tokens * tokens
+        stats = {"mask": mask, "picture": picture, "self": itself, "tokens": tokens, "reader": reader_loss}
+        if self.discriminator is not None and info.step % self.config.adversarial_interval == 0:
+            extra, adversarial = self._play(image, batch, info)
+            loss = loss + weights.adversarial * adversarial
+            stats |= extra
+
+        # Step.
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward(inputs=list(self.rearranger.parameters()))
+        self.processes.average_gradients(self.rearranger.parameters())
+        nn.utils.clip_grad_norm_(self.rearranger.parameters(), 5.0)
+        self.optimizer.step()
+        stats["spread"] = (moved.map.std(dim=(2, 3)) / batch.steps[cut.resolution].map.std(dim=(2, 3))).median()
+        return {name: float(self.processes.average(value)) for name, value in stats.items()}
+
+    @torch.no_grad()
+    def save_samples(self, path: Path) -> None:
+        """Draw columns: shape sample, its proxy mask, style sample, result."""
+        sources = [generator_for(1, i, stream=5) for i in range(8)]
+        shape_ws, style_ws = draw_ws(self.generator, sources), draw_ws(self.generator, sources)
+        shape_steps, style_steps = self._run(shape_ws), self._run(style_ws)
+        target = self.clusters(_maps(shape_steps))
+        own = self.clusters(_maps(style_steps)).probs
+        nothing = torch.zeros(len(own), dtype=torch.bool)
+        batch = Batch(style_ws, style_steps, own, target, torch.zeros(len(own), 1, 1, 2), nothing)
+        memory = self._remember(batch)
+        cut = self.rearranger(target, memory)
+        fine = self.generator.advance(cut, style_ws, self.config.rearranger.fine_resolution)
+        current = self.clusters({cut.resolution: cut.map, fine.resolution: fine.map})
+        image = self.generator.tail(self.rearranger.refine(fine, current.probs, target, memory), style_ws)
+        size = self.generator.config.resolution
+        rows = [shape_steps[size].rgb, paint_proxy(target.probs, size), style_steps[size].rgb, image]
+        save_grid(path, to_uint8(torch.cat([row.cpu() for row in rows]).clamp(-1, 1)), 8)
+
+    def _draw(self, info: StepInfo) -> Batch:
+        """Draw style samples and targets; a third of the targets are the own proxy masks, warped."""
+        sources = [generator_for(info.seed, i, stream=1) for i in info.sample_ids]
+        device = self.clusters.tau.device
+        with torch.no_grad():
+            ws, other_ws = draw_ws(self.generator, sources), draw_ws(self.generator, sources)
+            steps, other = self._run(ws), self._run_to_clusters(other_ws)
+            own, theirs = self.clusters(_maps(steps)).probs, self.clusters(_maps(other)).probs
+            grid = warp_grid(sources, own.shape[-1], self.config.warp).to(device)
+            role = torch.tensor([i % 3 for i in info.sample_ids], device=device)
+            known, bent = role == 0, (role <= 1)[:, None, None, None]
+            target = torch.where(known[:, None, None, None], own, theirs)
+            target = torch.where(bent, warp_maps(target, grid), target)
+        return Batch(ws, steps, own, ProxyMask(probs=target), grid, known)
+
+    def _run(self, ws: torch.Tensor) -> dict[int, Features]:
+        return {step.resolution: step for step in self.generator.hypercolumn(ws)}
+
+    def _run_to_clusters(self, ws: torch.Tensor) -> dict[int, Features]:
+        """As far as the proxy mask needs."""
+        sources = sorted(self.clusters.config.sources)
+        steps = {sources[0]: self.generator.head(ws, sources[0])}
+        for before, size in zip(sources, sources[1:]):
+            steps[size] = self.generator.advance(steps[before], ws, size)
+        return steps
+
+    def _remember(self, batch: Batch) -> StyleMemory:
+        sizes = self.config.rearranger
+        return self.rearranger.remember(
+            batch.steps[sizes.resolution], ProxyMask(probs=batch.own), batch.steps[sizes.fine_resolution], batch.ws[:, 0]
+        )
+
+    def _teach_reader(self, batch: Batch) -> torch.Tensor:
+        """Teach the proxy reader on plain samples, flipped half of the time."""
+        self.proxy_reader.train()
+        image = batch.steps[self.generator.config.resolution].rgb
+        flip = batch.known[:, None, None, None]
+        image, own = torch.where(flip, image.flip(3), image), torch.where(flip, batch.own.flip(3), batch.own)
+        loss = cross_entropy(self._read(image), own)
+        self.reader_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.processes.average_gradients(self.proxy_reader.parameters())
+        self.reader_optimizer.step()
+        return loss
+
+    def _read(self, image: torch.Tensor) -> torch.Tensor:
+        logits = self.proxy_reader(image.clamp(-1.1, 1.1))
+        return F.adaptive_avg_pool2d(logits, self.clusters.config.resolution).log_softmax(dim=1)
+
+    def _self_loss(self, batch: Batch, memory: StyleMemory, moved: Features) -> torch.Tensor:
+        """Eq. 3 on the bare attention, and the same where the right answer is the sample's own features, warped."""
+        own = self.rearranger.attend(ProxyMask(probs=batch.own), memory)
+        loss = feature_distance(own, memory.features)
+        known = batch.known
+        if bool(known.any()):
+            grid = batch.grid[known]
+            truth = Features(map=warp_maps(memory.features.map[known], grid), rgb=warp_maps(memory.features.rgb[known], grid))
+            loss = loss + feature_distance(Features(map=moved.map[known], rgb=moved.rgb[known]), truth)
+        return loss
+
+    def _token_loss(self, batch: Batch) -> torch.Tensor:
+        """Prototypes predicted from w against the sample's own cluster means, weighted by how much of a cluster there is."""
+        sizes, rearranger, w = self.config.rearranger, self.rearranger, batch.ws[:, 0]
+        loss = torch.zeros([], device=w.device)
+        for size, head in ((sizes.resolution, rearranger.tokens), (sizes.fine_resolution, rearranger.fine_tokens)):
+            sums, mass = cluster_sums(batch.steps[size], batch.own)
+            mean = (sums / mass.clamp_min(1e-3))[:, :, None]  # [B, K, 1, C + 3]
+            weight = mass.clamp(max=16.0)[:, :, None]
+            scale = batch.steps[size].map.square().mean().clamp_min(1e-8)
+            loss = loss + ((head(w) - mean).square() * weight).sum() / (weight.sum() * mean.shape[-1] * head.shape[1] * scale)
+        return loss
+
+    def _play(self, image: torch.Tensor, batch: Batch, info: StepInfo) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """One step of the discriminator (plain against rearranged); the rearranger's loss."""
+        assert self.discriminator is not None and self.d_optimizer is not None
+        plain = batch.steps[self.generator.config.resolution].rgb
+        fake_logits, plain_logits = self.discriminator(image), self.discriminator(plain)
+        adversarial = logistic_generator_loss(fake_logits).mean()
+        loss = logistic_discriminator_loss(plain_logits, fake_logits).mean()
+        weights = list(self.discriminator.parameters())
+        self.d_optimizer.zero_grad(set_to_none=True)
+        loss.backward(inputs=weights, retain_graph=True)
+        turn = info.step // self.config.adversarial_interval
+        if turn % self.config.r1_interval == 0:
+            seen = plain.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.discriminator(seen).sum(), seen, create_graph=True)
+            penalty = gradient.square().sum(dim=(1, 2, 3)).mean()
+            (penalty * (self.config.r1_gamma / 2 * self.config.r1_interval)).backward(inputs=weights)
+        (wanted,) = torch.autograd.grad(adversarial, image, retain_graph=True)
+        self.processes.average_gradients(weights)
+        self.d_optimizer.step()
+        accuracy = ((plain_logits > 0).float().mean() + (fake_logits < 0).float().mean()) / 2
+        stats = {"d_accuracy": accuracy, "adversarial": adversarial}
+        # The weights have moved since the forward pass: carry the gradient over as a linear term.
+        return stats, (image * wanted.detach()).sum()
+
+
+def cross_entropy(log_probs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Soft cross-entropy [B, K, h, w], balanced: a cluster counts by the square root of its share."""
+    share = target.mean(dim=(0, 2, 3))  # [K]
+    weight = (share + 1e-3).rsqrt()
+    weight = weight / (weight * share).sum()
+    return -(target * log_probs * weight[:, None, None]).sum(dim=1).mean()
+
+
+def feature_distance(a: Features, b: Features) -> torch.Tensor:
+    """Mean absolute difference, in units of the reference's own spread, skip-RGB included."""
+    first = (a.map - b.map).abs().mean() / b.map.std().clamp_min(1e-4)
+    return first + 0.3 * (a.rgb - b.rgb).abs().mean() / b.rgb.std().clamp_min(1e-4)
+
+
+def paint_proxy(probs: torch.Tensor, size: int) -> torch.Tensor:
+    """Show proxy masks in arbitrary but fixed colours: [B, K, h, w] -> [B, 3, size, size] in [-1, 1]."""
+    source = torch.Generator().manual_seed(3)
+    colors = torch.rand(probs.shape[1], 3, generator=source).to(probs.device) * 2 - 1
+    return F.interpolate(torch.einsum("bkhw,kc->bchw", probs, colors), size=(size, size), mode="nearest")
+
+
+def _maps(steps: Mapping[int, Features]) -> dict[int, torch.Tensor]:
+    return {size: step.map for size, step in steps.items()}
+
+
+@torch.no_grad()
+def start_tokens(rearranger: Rearranger, generator: StyleGAN2, clusters: FeatureClusters, z: torch.Tensor) -> None:
+    """Set the prototype tokens to the cluster means over plain samples, and their keys to what the query makes of a pure cluster."""
+    sizes = rearranger.config
+    sums = {sizes.resolution: 0.0, sizes.fine_resolution: 0.0}
+    cells = dict(sums)
+    for part in z.split(16):
+        steps = {step.resolution: step for step in generator.hypercolumn(generator.map(part, psi=0.8))}
+        own = clusters(_maps(steps)).probs
+        for size in sums:
+            total, mass = cluster_sums(steps[size], own)
+            sums[size], cells[size] = sums[size] + total.sum(dim=0), cells[size] + mass.sum(dim=0)
+    for size, head in ((sizes.resolution, rearranger.tokens), (sizes.fine_resolution, rearranger.fine_tokens)):
+        head.mean.copy_((sums[size] / cells[size].clamp_min(1e-3))[:, None].expand(head.shape))
+    grid = clusters.config.resolution
+    pure = torch.eye(sizes.num_clusters, device=z.device)[:, :, None, None].expand(-1, -1, grid, grid)
+    middle = sizes.resolution // 2
+    keys = rearranger.query(pure)[:, :, middle, middle]  # [K, d]
+    rearranger.token_keys.copy_(keys[:, None].expand(rearranger.token_keys.shape))
+
+
+def proxy_config(generator: StyleGAN2, sources: Sequence[int], num_clusters: int) -> ProxyConfig:
+    """Fit a `ProxyConfig` to a generator."""
+    channels = sum(generator.config.channels[str(size)] for size in sources)
+    return ProxyConfig(resolution=max(sources), sources=tuple(sources), channels=channels, dims=min(24, channels), num_clusters=num_clusters)
+
+
+def rearranger_config(generator: StyleGAN2, proxy: ProxyConfig, resolution: int) -> RearrangerConfig:
+    """Fit a `RearrangerConfig` to a generator and its clusters."""
+    return RearrangerConfig(
+        resolution=resolution,
+        channels=generator.config.channels[str(resolution)],
+        fine_resolution=proxy.resolution,
+        fine_channels=generator.config.channels[str(proxy.resolution)],
+        num_clusters=proxy.num_clusters,
+        proxy_resolution=proxy.resolution,
+        w_dim=generator.config.w_dim,
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what only this trainer takes."""
+    parser.add_argument("--model", type=Path, required=True, help="model folder with a generator; the results are written there")
+    parser.add_argument("--sources", type=int, nargs="+", default=[32, 64], help="feature resolutions that are clustered (default: 32 64)")
+    parser.add_argument("--clusters", type=int, default=32, help="number of clusters K (default: 32)")
+    parser.add_argument("--fresh", action="store_true", help="start anew, whatever the model folder holds")
+    parser.add_argument("--no-adversarial", action="store_true", help="leave the discriminator out")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Train as `python -m sisgen train rearranger` asks."""
+    device = pick_device(args.device)
+    generator = load_generator(args.model).to(device)
+    proxy = proxy_config(generator, args.sources, args.clusters)
+    sizes = rearranger_config(generator, proxy, min(args.sources))
+    z = latents(range(512), generator.config.z_dim).to(device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(args.seed)
+        rearranger = Rearranger(sizes).to(device)
+
+    # Warm from the model folder, or fit anew.
+    if not args.fresh and has_part(args.model, "proxy", {"proxy": proxy}) and has_part(args.model, "rearranger", {"rearranger": sizes}):
+        clusters = FeatureClusters(proxy).to(device)
+        load_part(args.model, "proxy", clusters)
+        load_part(args.model, "rearranger", rearranger)
+    else:
+        clusters = fit_clusters(proxy, collect_features(generator, proxy, z, seed=args.seed), seed=args.seed).to(device)
+        start_tokens(rearranger, generator, clusters, z[:128])
+    discriminator = None
+    if not args.no_adversarial and has_part(args.model, "discriminator", {}):
+        discriminator = Discriminator(generator.config.resolution, generator.config.channels)
+        load_part(args.model, "discriminator", discriminator)
+        discriminator.to(device=device, memory_format=torch.channels_last)
+    config = RearrangerTrainConfig(rearranger=sizes)
+    task = RearrangerTask(config, generator, clusters, rearranger, discriminator, seed=args.seed)
+    if start(task, args, config, images=16_000, batch=8) is not None:
+        parts = {"proxy": clusters, "rearranger": rearranger}
+        export_parts(args.model, parts, {"proxy": to_dict(proxy), "rearranger": to_dict(sizes)})
+    return finish()

@@ -11,8 +11,6 @@ from sisgen.cli.arguments import count, number
 from sisgen.errors import InputError
 from sisgen.hub import DEFAULT_MODEL
 
-CHECKPOINTS = Path("checkpoints")
-
 
 def add_parser(subparsers: Any) -> None:
     """Add the verb to the command line."""

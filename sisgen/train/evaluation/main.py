@@ -9,7 +9,8 @@ from typing import Any
 
 from sisgen.data.cache import PortraitCache
 from sisgen.devices import pick_device
-from sisgen.errors import InputError
+from sisgen.errors import InputError, ModelNotFoundError
+from sisgen.hub import local_places
 from sisgen.io.configs import to_dict
 from sisgen.nets.squeezenet import load_squeezenet
 from sisgen.pipeline import Pipeline
@@ -30,8 +31,8 @@ class EvaluationConfig:
     stages: str = "abcde"  # empty = none
     samples: int = 500  # pictures a stage
     fd: int = 0  # pictures a set; 0 = no distances
-    readers: Path = Path("checkpoints/readers")
-    squeezenet: Path = Path("checkpoints/squeezenet")
+    readers: Path | None = None  # folder of the judges a and b; None takes the shipped ones
+    squeezenet: Path | None = None  # its folder; None takes the shipped one
     cache: Path | None = None  # real pictures for the distances; None renders them
     truncation: float | None = None  # None = the model's own
     batch: int = 8
@@ -63,15 +64,15 @@ def evaluate(config: EvaluationConfig, advance: Callable[[int], object] = lambda
 
     # Stages.
     if config.stages:
-        judges = load_judges(config.readers, subject, device)
-        test = RenderedPairs(subject.resolution)
+        judges = load_judges(config.readers or shipped_folder("readers"), subject, device)
+        test = RenderedPairs(subject.resolution, subject.labels) if set(config.stages) & set("ae") else None
         results = run_stages(subject, judges, test, samples=config.samples, batch=config.batch, stages=config.stages, advance=advance)
         report["stages"], rows = results.report(), results.rows
 
     # Distances.
     if config.fd:
-        net = load_squeezenet(config.squeezenet, device)
-        report["distances"] = measure_distances(subject, net, real_pairs(config, subject.resolution), num=config.fd, advance=advance)
+        net = load_squeezenet(config.squeezenet or shipped_folder("squeezenet"), device)
+        report["distances"] = measure_distances(subject, net, real_pairs(config, subject), num=config.fd, advance=advance)
     write_report(config.out, report, rows, subject.labels)
     return report
 
@@ -92,8 +93,22 @@ def load_judges(folder: Path, subject: PipelineSubject, device: Any) -> Judges:
     return Judges(a=readers["a"], b=readers["b"])
 
 
-def real_pairs(config: EvaluationConfig, size: int) -> RealPairs:
+def real_pairs(config: EvaluationConfig, subject: PipelineSubject) -> RealPairs:
     """Open the real pictures of the distances."""
     if config.cache is None:
-        return RenderedPairs(size, FD_SEEDS)
+        return RenderedPairs(subject.resolution, subject.labels, FD_SEEDS)
     return CachePairs(PortraitCache(config.cache), least=2 * config.fd)
+
+
+def shipped_folder(name: str) -> Path:
+    """Find a folder that ships beside the models.
+
+    Raises:
+        ModelNotFoundError: nowhere; the message lists the places that were tried.
+    """
+    places = local_places()
+    for _, root in places:
+        if (root / name / "config.json").is_file() or (root / name / "a" / "config.json").is_file():
+            return root / name
+    tried = ", ".join(words for words, _ in places)
+    raise ModelNotFoundError(f"The folder '{name}' was expected in {tried}, but it is in none of them; pass --{name} FOLDER.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from sisgen.data.cache import PortraitCache
-from sisgen.data.portraits import TEST_SEEDS, render
+from sisgen.data.portraits import PORTRAIT_LABELS, TEST_SEEDS, render
 from sisgen.errors import InputError
+from sisgen.types import LabelSet
 
 FD_SEEDS = 30_000_000  # beyond those of training, validation and test
 
@@ -16,10 +17,17 @@ class RenderedPairs:
 
     Args:
         size: side of the pictures.
+        label_set: the model's classes, which must be those of the portraits.
         first: seed of the first one; the test seeds by default.
+
+    Raises:
+        InputError: the model has other classes.
     """
 
-    def __init__(self, size: int, first: int = TEST_SEEDS.start) -> None:
+    def __init__(self, size: int, label_set: LabelSet, first: int = TEST_SEEDS.start) -> None:
+        if label_set.names != PORTRAIT_LABELS.names:
+            came = ", ".join(label_set.names)
+            raise InputError(f"Rendered portraits need a model with their classes, but it has {came}; measure --stages bcd.")
         self.size, self.first = size, first
 
     def pairs(self, start: int, num: int) -> tuple[torch.Tensor, torch.Tensor]:

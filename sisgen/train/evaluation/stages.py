@@ -67,7 +67,7 @@ class StageResults:
 def run_stages(
     subject: Subject,
     judges: Judges,
-    test: RealPairs,
+    test: RealPairs | None,
     *,
     samples: int = 500,
     batch: int = 8,
@@ -79,7 +79,7 @@ def run_stages(
     Args:
         subject: the method.
         judges: readers A and B, in evaluation mode.
-        test: rendered test pairs.
+        test: rendered test pairs; `None` where neither a nor e is asked for.
         samples: pictures a stage.
         batch: pictures at once.
         stages: which of them; floors come with e.
@@ -128,10 +128,10 @@ def _measure_samples(
 
 
 def _measure_renders(
-    subject: Subject, judges: Judges, meters: dict[str, StageMeter], test: RealPairs, start: int, num: int, stages: str
+    subject: Subject, judges: Judges, meters: dict[str, StageMeter], test: RealPairs | None, start: int, num: int, stages: str
 ) -> dict[str, torch.Tensor]:
     """Measure stages a and e and the floors: references are the exact labels of rendered test portraits."""
-    if not set(stages) & set("ae"):
+    if test is None or not set(stages) & set("ae"):
         return {}
     images, labels = test.pairs(start, num)
     rows = {"mask": labels}

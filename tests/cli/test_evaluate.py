@@ -1,0 +1,72 @@
+"""`sisgen evaluate` from the command line on a tiny model with the portraits' classes."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sisgen.cli.main import main
+from sisgen.data.portraits import PORTRAIT_LABELS
+from sisgen.io.configs import from_dict, read_json, to_dict
+from sisgen.nets.reader import Reader, ReaderConfig
+from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig
+from sisgen.train.checkpoints import export_parts
+from sisgen.train.judges import export_reader
+
+
+@pytest.fixture(scope="module")
+def workplace(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the model `portrait` and the judges `readers/a`, `readers/b`."""
+    root = tmp_path_factory.mktemp("evaluate")
+    shutil.copytree(tiny_model, root / "portrait")
+    size = len(PORTRAIT_LABELS)
+    torch.manual_seed(0)
+    old = from_dict(MaskMapperConfig, read_json(tiny_model / "config.json")["mappers"]["mask"])
+    mapper = MaskMapper(replace(old, num_labels=size))
+    reader = Reader(ReaderConfig(num_labels=size, width=4))
+    config = {
+        "labels": to_dict(PORTRAIT_LABELS),
+        "mappers": {"mask": to_dict(mapper.config)},
+        "reader": to_dict(reader.config),
+        "class_seeds": {},
+    }
+    export_parts(root / "portrait", {"mapper_mask": mapper, "reader": reader}, config)
+    for name in ("a", "b"):
+        export_reader(root / "readers" / name, Reader(ReaderConfig(num_labels=size, width=4)), PORTRAIT_LABELS, {})
+    return root
+
+
+def test_all_stages_and_distances(workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "evaluate",
+        "--model",
+        str(workplace / "portrait"),
+        "--readers",
+        str(workplace / "readers"),
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path),
+    ]
+    assert main([*words, "--stages", "--samples", "3", "--batch", "2", "--fd", "3", "--device", "cpu"]) == 0
+    report = json.loads((tmp_path / "evaluation.json").read_text())
+    assert set("abcde") < set(report["stages"]) and report["stages"]["e"]["pictures"] == 3
+    assert report["distances"]["pictures"] == 3 and report["settings"]["truncation"] == 0.7
+    assert (tmp_path / "grid.png").exists() and (tmp_path / "stages.png").exists()
+    assert "floor_random" in capsys.readouterr().out
+
+
+def test_nothing_to_measure_and_wrong_letters_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate"]) == 2
+    assert "neither --stages nor --fd" in capsys.readouterr().err
+    assert main(["evaluate", "--stages", "xyz"]) == 2
+    assert "letters of abcde" in capsys.readouterr().err
+
+
+def test_judges_of_other_classes_exit_with_2(workplace: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", "--model", str(tiny_model), "--device", "cpu", "--stages", "b", "--samples", "1", "--out", str(tmp_path)]
+    assert main([*words, "--readers", str(workplace / "readers")]) == 2
+    assert "must read the model's classes" in capsys.readouterr().err

@@ -10,7 +10,9 @@ import torch
 
 from sisgen.errors import CheckpointError
 from sisgen.io.configs import from_dict, read_json, to_dict
+from sisgen.io.files import write_text
 from sisgen.io.weights import load_module
+from sisgen.metrics.segmentation import SegmentationScore
 from sisgen.nets.reader import Reader, ReaderConfig
 from sisgen.train.checkpoints import export_parts
 from sisgen.types import LabelSet
@@ -27,6 +29,41 @@ def export_reader(folder: str | Path, reader: Reader, label_set: LabelSet, notes
     """
     content = {"labels": to_dict(label_set), "reader": to_dict(reader.config), "training": training_notes(folder, "reader", notes)}
     export_parts(folder, {"reader": reader}, content)
+
+
+def round_scores(scores: SegmentationScore, label_set: LabelSet) -> dict[str, Any]:
+    """Give held-out scores as plain JSON, four decimals."""
+    per_class = {name: round(value, 4) for name, value in scores.by_name(label_set.names).items()}
+    return {"miou": round(scores.miou, 4), "accuracy": round(scores.accuracy, 4), "per_class": per_class}
+
+
+def write_judge_card(folder: str | Path, notes: Mapping[str, Any], hardware: str) -> None:
+    """Write the CARD.md of a judge from the notes of its training."""
+    held = notes["held_out"]
+    rows = [f"| {name} | {100 * value:.1f} |" for name, value in held["per_class"].items()]
+    command = (
+        f"python -m sisgen train reader --data CACHE --preset {notes['preset']} --seed {notes['seed']} --images {notes['images_seen']}"
+    )
+    lines = [
+        f"# Judge {Path(folder).name}: reads the classes of portraits",
+        "",
+        "| | |",
+        "|---|---|",
+        "| What it is for | scores of `python -m sisgen evaluate`; judge A also stands in for the person who labels samples |",
+        "| Training data | portraits rendered by this project, with their exact labels; no photographs |",
+        f"| Images seen | {notes['images_seen']:,} |",
+        f"| Command | `{command}{' --half ' + str(notes['half']) if notes.get('half') else ''} --export FOLDER` |",
+        f"| Hardware | {hardware} |",
+        "| Licence | Apache-2.0 |",
+        "",
+        f"Held-out renders as they are: mIoU {100 * held['miou']:.1f}, pixel accuracy {100 * held['accuracy']:.1f}.",
+        "",
+        "| class | IoU |",
+        "|---|---|",
+        *rows,
+        "",
+    ]
+    write_text(Path(folder) / "CARD.md", "\n".join(lines))
 
 
 def training_notes(folder: str | Path, part: str, notes: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,33 +42,35 @@ class CachedPairs:
     """Pairs of a cache in an order that is new every epoch; its last pictures are held out.
 
     Args:
-        cache: at least 2 pictures.
+        cache: pictures with labels.
         seed: of the order.
         hold: pictures held out; at most half of the cache.
+        half: 1 or 2 trains on the even or odd pictures only, so that two readers share none; `None` takes all.
     """
 
-    def __init__(self, cache: PictureCache, *, seed: int, hold: int = 512) -> None:
+    def __init__(self, cache: PictureCache, *, seed: int, hold: int = 512, half: int | None = None) -> None:
         self.cache, self.seed = cache, seed
-        self.hold = min(hold, len(cache) // 2)
-        self.size = len(cache) - self.hold
-        if self.hold < 1:
-            raise TrainingError(f"Training a reader needs a cache of at least 2 pictures, but it has {len(cache)}; render more.")
+        last = len(cache) - min(hold, len(cache) // 2)
+        self._train = np.arange(0 if half is None else half - 1, last, 1 if half is None else 2)
+        self._held = np.arange(last, len(cache))
+        if not len(self._train) or not len(self._held):
+            raise TrainingError(f"Training a reader needs a cache of at least 4 pictures, but it has {len(cache)}; render more.")
         self._orders: dict[int, np.ndarray] = {}
 
     def train(self, sample_ids: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Give the pairs of running sample ids; see `PairSource`."""
-        indices = [int(self._order(i // self.size)[i % self.size]) for i in sample_ids]
+        indices = [int(self._order(i // len(self._train))[i % len(self._train)]) for i in sample_ids]
         return self.cache.images(indices), self.cache.labels(indices)
 
     def held_out(self, num: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Give pairs from the end of the cache; see `PairSource`."""
-        indices = list(range(self.size, self.size + min(num, self.hold)))
+        indices = self._held[:num].tolist()
         return self.cache.images(indices), self.cache.labels(indices)
 
     def _order(self, epoch: int) -> np.ndarray:
         if epoch not in self._orders:
             self._orders = {e: order for e, order in self._orders.items() if e == epoch - 1}
-            self._orders[epoch] = np.random.default_rng([self.seed, epoch]).permutation(self.size)
+            self._orders[epoch] = self._train[np.random.default_rng([self.seed, epoch]).permutation(len(self._train))]
         return self._orders[epoch]
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from sisgen.data.cache import PortraitCache
 from sisgen.data.degrade import DegradeConfig, degrade
 from sisgen.data.portraits import PORTRAIT_LABELS
-from sisgen.devices import pick_device
+from sisgen.devices import describe_device, pick_device
 from sisgen.errors import TrainingError
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.io.labels import color_labels
@@ -27,7 +27,7 @@ from sisgen.train.checkpoints import load_generator
 from sisgen.train.command import finish, start
 from sisgen.train.distributed import Processes
 from sisgen.train.ema import update_ema
-from sisgen.train.judges import export_reader
+from sisgen.train.judges import export_reader, round_scores, write_judge_card
 from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.pairs import CachedPairs, PairSource, SampledPairs
@@ -38,6 +38,11 @@ LEARNING_RATE = 3e-3
 TYPICAL = 256  # labelled pictures that the class weights are taken from
 SHOWN = 8  # pictures in a sample grid
 EMA_RAMP = 0.1  # early on, the half-life of the averaged weights is this share of the images seen
+DEGRADATIONS = {  # the judges are hardened differently, so that they do not fail alike
+    "a": DegradeConfig(),
+    "b": DegradeConfig(p_warp=0.75, elastic=0.03, p_color=0.6, color=0.4, p_blur=0.45, blur=2.2, p_noise=0.3, p_jpeg=0.4),
+    "live": DegradeConfig(),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,6 +135,7 @@ class ReaderTask:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what only this trainer takes."""
     parser.add_argument("--data", type=Path, help="cache of rendered portraits: full-shot training on their exact labels")
+    parser.add_argument("--half", type=int, choices=(1, 2), help="train on every second picture only, so that two judges share none")
     parser.add_argument("--model", help="model with a generator and a segmenter: distils that segmenter instead")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="a", help="size; a and b are judges, live the light one (default: a)")
     parser.add_argument("--lr", type=float, default=LEARNING_RATE, help="learning rate (default: %(default)s)")
@@ -146,22 +152,23 @@ def main(args: argparse.Namespace) -> int:
         raise TrainingError("Training a reader needs either --data or --model, but both or neither came; give one of them.")
     device = pick_device(args.device)
     source, label_set = _open_source(args, device)
-    config = ReaderTrainConfig(reader=preset(args.preset, len(label_set)), seed=args.seed, lr=args.lr)
+    config = ReaderTrainConfig(reader=preset(args.preset, len(label_set)), degrade=DEGRADATIONS[args.preset], seed=args.seed, lr=args.lr)
     task = ReaderTask(config, source, label_set, device)
     seen = start(task, args, config, images=30_000, batch=8)
     if args.export and seen is not None:
         scores = task.validate()
-        held: dict[str, Any] = {"miou": round(scores.miou, 4), "accuracy": round(scores.accuracy, 4)}
-        held["per_class"] = {name: round(value, 4) for name, value in scores.by_name(label_set.names).items()}
-        origin = "renders" if args.data else "the few-shot segmenter, distilled"
-        notes = {"preset": args.preset, "seed": args.seed, "images_seen": seen, "labels_from": origin, "held_out": held}
+        notes: dict[str, Any] = {"preset": args.preset, "seed": args.seed, "images_seen": seen, "held_out": round_scores(scores, label_set)}
+        notes["half"] = args.half
+        notes["labels_from"] = "renders" if args.data else "the few-shot segmenter, distilled"
         export_reader(args.export, task.average, label_set, notes)
+        if args.data:
+            write_judge_card(args.export, notes, describe_device(device))
     return finish()
 
 
 def _open_source(args: argparse.Namespace, device: torch.device) -> tuple[PairSource, LabelSet]:
     if args.data is not None:
-        return CachedPairs(PortraitCache(args.data), seed=args.seed), PORTRAIT_LABELS
+        return CachedPairs(PortraitCache(args.data), seed=args.seed, half=args.half), PORTRAIT_LABELS
     generator = load_generator(args.model).to(device)
     segmenter, label_set = load_segmenter(args.model)
     return SampledPairs(generator, segmenter.to(device), seed=args.seed), label_set

@@ -35,8 +35,13 @@ def test_an_epoch_visits_every_picture_once_and_none_that_is_held_out() -> None:
     assert source.train([3])[1][0, 0, 0] == first[3]
 
 
+def test_halves_share_no_picture() -> None:
+    first, second = (CachedPairs(Numbers(11), seed=0, hold=3, half=half).train(range(4))[1][:, 0, 0].tolist() for half in (1, 2))
+    assert sorted(first) == [0, 2, 4, 6] and sorted(second) == [1, 3, 5, 7]
+
+
 def test_a_cache_of_one_is_refused() -> None:
-    with pytest.raises(TrainingError, match="at least 2 pictures"):
+    with pytest.raises(TrainingError, match="at least 4 pictures"):
         CachedPairs(Numbers(1), seed=0)
 
 

@@ -41,9 +41,8 @@ def write_judge_card(folder: str | Path, notes: Mapping[str, Any], hardware: str
     """Write the CARD.md of a judge from the notes of its training."""
     held = notes["held_out"]
     rows = [f"| {name} | {100 * value:.1f} |" for name, value in held["per_class"].items()]
-    command = (
-        f"python -m sisgen train reader --data CACHE --preset {notes['preset']} --seed {notes['seed']} --images {notes['images_seen']}"
-    )
+    words = [f"--{name} {notes[name]}" for name in ("preset", "half", "seed") if notes.get(name) is not None]
+    command = f"python -m sisgen train reader --data CACHE {' '.join(words)} --images {notes['images_seen']} --out RUN --export FOLDER"
     lines = [
         f"# Judge {Path(folder).name}: reads the classes of portraits",
         "",
@@ -52,7 +51,7 @@ def write_judge_card(folder: str | Path, notes: Mapping[str, Any], hardware: str
         "| What it is for | scores of `python -m sisgen evaluate`; judge A also stands in for the person who labels samples |",
         "| Training data | portraits rendered by this project, with their exact labels; no photographs |",
         f"| Images seen | {notes['images_seen']:,} |",
-        f"| Command | `{command}{' --half ' + str(notes['half']) if notes.get('half') else ''} --export FOLDER` |",
+        f"| Command | `{command}` |",
         f"| Hardware | {hardware} |",
         "| Licence | Apache-2.0 |",
         "",

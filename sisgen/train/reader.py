@@ -156,14 +156,18 @@ def main(args: argparse.Namespace) -> int:
     task = ReaderTask(config, source, label_set, device)
     seen = start(task, args, config, images=30_000, batch=8)
     if args.export and seen is not None:
-        scores = task.validate()
-        notes: dict[str, Any] = {"preset": args.preset, "seed": args.seed, "images_seen": seen, "held_out": round_scores(scores, label_set)}
-        notes["half"] = args.half
-        notes["labels_from"] = "renders" if args.data else "the few-shot segmenter, distilled"
-        export_reader(args.export, task.average, label_set, notes)
-        if args.data:
-            write_judge_card(args.export, notes, describe_device(device))
+        _export(task, args, seen, device)
     return finish()
+
+
+def _export(task: ReaderTask, args: argparse.Namespace, seen: int, device: torch.device) -> None:
+    """Write the averaged reader with its recipe and held-out scores; a judge gets a card as well."""
+    origin = "renders" if args.data else "the few-shot segmenter, distilled"
+    notes: dict[str, Any] = {"labels_from": origin, "preset": args.preset, "half": args.half, "seed": args.seed, "images_seen": seen}
+    notes["held_out"] = round_scores(task.validate(), task.label_set)
+    export_reader(args.export, task.average, task.label_set, notes)
+    if args.data:
+        write_judge_card(args.export, notes, describe_device(device))
 
 
 def _open_source(args: argparse.Namespace, device: torch.device) -> tuple[PairSource, LabelSet]:

@@ -88,5 +88,6 @@ def test_the_command_trains_from_a_cache(tmp_path: Path, parse: Parse) -> None:
     args = parse(add_arguments, ["--data", str(cache), "--preset", "live", "--export", str(tmp_path / "live"), *common])
     assert main(args) == 0
     assert load_reader(tmp_path / "live")[0].config.width == 24
+    assert "--preset live --seed 0 --images 4" in (tmp_path / "live" / "CARD.md").read_text()
     with pytest.raises(TrainingError, match="either --data or --model"):
         main(parse(add_arguments, common))

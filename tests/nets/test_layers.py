@@ -1,0 +1,53 @@
+"""Equalized layers, by hand-computed numbers."""
+
+import math
+
+import torch
+
+from sisgen.nets.layers import EqualConv2d, EqualLinear, leaky, normalize_second_moment
+
+
+def test_rows_get_a_mean_square_of_one() -> None:
+    row = normalize_second_moment(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    size = math.sqrt(12.5)
+    assert torch.allclose(row, torch.tensor([[3 / size, 4 / size], [0.0, 0.0]]))
+
+
+def test_leaky_scales_and_clips() -> None:
+    x = torch.tensor([-10.0, -1.0, 2.0, 10.0])
+    assert torch.allclose(leaky(x), torch.tensor([-2.0, -0.2, 2.0, 10.0]) * math.sqrt(2))
+    assert torch.allclose(leaky(x, gain=2.0, clamp=3.0), torch.tensor([-3.0, -0.4, 3.0, 3.0]))
+
+
+def test_a_linear_layer_scales_weights_and_bias() -> None:
+    layer = EqualLinear(4, 2, bias_init=1.0, lr_multiplier=0.1)
+    assert torch.allclose(layer.bias, torch.full((2,), 10.0))
+    with torch.no_grad():
+        layer.weight.fill_(10.0)
+    # Weights 10 * 0.1 / sqrt(4) = 0.5, bias 10 * 0.1 = 1.
+    assert torch.allclose(layer(torch.tensor([[1.0, 2.0, 3.0, 4.0]])), torch.full((1, 2), 6.0))
+
+
+def test_linear_outputs_have_unit_variance_at_the_start() -> None:
+    torch.manual_seed(0)
+    for lr_multiplier in (1.0, 0.01):
+        layer = EqualLinear(256, 256, lr_multiplier=lr_multiplier)
+        assert 0.9 < float(layer(torch.randn(256, 256)).std()) < 1.1
+
+
+def test_a_convolution_with_activation_folds_its_gain_in() -> None:
+    torch.manual_seed(0)
+    layer, plain = EqualConv2d(3, 5, 3), EqualConv2d(3, 5, 3, activation=False)
+    with torch.no_grad():
+        layer.bias.normal_()
+    plain.load_state_dict(layer.state_dict())
+    x = torch.randn(2, 3, 6, 6)
+    wanted = torch.nn.functional.conv2d(x, layer.weight / math.sqrt(27), layer.bias, padding=1)
+    assert torch.allclose(plain(x), wanted, atol=1e-5)
+    assert torch.allclose(layer(x), leaky(wanted), atol=1e-5)
+
+
+def test_a_convolution_without_bias_has_none() -> None:
+    layer = EqualConv2d(3, 5, 1, bias=False)
+    assert layer.bias is None
+    assert torch.equal(layer(torch.zeros(1, 3, 4, 4)), torch.zeros(1, 5, 4, 4))

@@ -23,7 +23,7 @@ from sisgen.io.images import save_grid, to_uint8
 from sisgen.io.labels import color_labels
 from sisgen.metrics.segmentation import ConfusionMeter, SegmentationScore
 from sisgen.nets.reader import PRESETS, Reader, ReaderConfig, preset
-from sisgen.train.checkpoints import load_generator
+from sisgen.train.checkpoints import load_generator, load_part
 from sisgen.train.command import finish, start
 from sisgen.train.distributed import Processes
 from sisgen.train.ema import update_ema
@@ -138,6 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--half", type=int, choices=(1, 2), help="train on every second picture only, so that two judges share none")
     parser.add_argument("--model", help="model with a generator and a segmenter: distils that segmenter instead")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="a", help="size; a and b are judges, live the light one (default: a)")
+    parser.add_argument("--start", type=Path, help="folder of a reader of the same preset to start from (default: from scratch)")
     parser.add_argument("--lr", type=float, default=LEARNING_RATE, help="learning rate (default: %(default)s)")
     parser.add_argument("--export", type=Path, help="folder to write the reader to at the end (default: none)")
 
@@ -154,6 +155,9 @@ def main(args: argparse.Namespace) -> int:
     source, label_set = _open_source(args, device)
     config = ReaderTrainConfig(reader=preset(args.preset, len(label_set)), degrade=DEGRADATIONS[args.preset], seed=args.seed, lr=args.lr)
     task = ReaderTask(config, source, label_set, device)
+    if args.start:
+        for net in task.networks().values():
+            load_part(args.start, "reader", net)
     seen = start(task, args, config, images=30_000, batch=8)
     if args.export and seen is not None:
         _export(task, args, seen, device)

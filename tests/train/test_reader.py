@@ -89,5 +89,7 @@ def test_the_command_trains_from_a_cache(tmp_path: Path, parse: Parse) -> None:
     assert main(args) == 0
     assert load_reader(tmp_path / "live")[0].config.width == 24
     assert "--preset live --seed 0 --images 4" in (tmp_path / "live" / "CARD.md").read_text()
+    again = ["--data", str(cache), "--preset", "live", "--start", str(tmp_path / "live"), "--images", "2", "--batch", "2"]
+    assert main(parse(add_arguments, [*again, "--out", str(tmp_path / "warm")])) == 0
     with pytest.raises(TrainingError, match="either --data or --model"):
         main(parse(add_arguments, common))

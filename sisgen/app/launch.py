@@ -31,20 +31,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the page until SIGINT or SIGTERM; return the exit code."""
     try:
         settings = read_settings(arguments)
-        prepare_environment()
-        context = build_context(settings)
-        warm_up(context)
-        page = serve(context)
-        sys.stdout.write(f"Open {page.share_url or page.local_url} in a browser; Ctrl+C ends it.\n")
-        sys.stdout.flush()
     except SisgenError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    wait_for_signal()
-    threading.Thread(target=_end_by_force, daemon=True).start()
+        return _fail(error)
+    prepare_environment()
+    context = build_context(settings)
+    page = serve(context)
+    sys.stdout.write(f"Open {page.share_url or page.local_url} in a browser; Ctrl+C ends it.\n")
+    sys.stdout.flush()
+    try:
+        warm_up(context)  # while the first browser is still loading the page
+        code = wait_for_signal()
+    except SisgenError as error:
+        code = _fail(error)
+    threading.Thread(target=_end_by_force, args=(code,), daemon=True).start()
     context.lane.close()
     page.close(verbose=False)
-    return 0
+    return code
 
 
 def prepare_environment() -> None:
@@ -112,13 +114,14 @@ def serve(context: Context) -> gr.Blocks:
     return page
 
 
-def wait_for_signal() -> None:
-    """Sleep until SIGINT or SIGTERM comes."""
+def wait_for_signal() -> int:
+    """Sleep until SIGINT or SIGTERM comes; return the exit code for that, 0."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     while not stop.wait(1.0):
         pass
+    return 0
 
 
 def _load(name: str, *, device: str | None) -> Pipeline:
@@ -127,9 +130,14 @@ def _load(name: str, *, device: str | None) -> Pipeline:
     return Pipeline.from_pretrained(name, device=device)
 
 
-def _end_by_force() -> None:
+def _fail(error: SisgenError) -> int:
+    sys.stderr.write(f"{error}\n")
+    return 2
+
+
+def _end_by_force(code: int) -> None:
     threading.Event().wait(GRACE)
-    os._exit(0)
+    os._exit(code)
 
 
 def _user() -> str:

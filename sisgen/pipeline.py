@@ -263,13 +263,14 @@ def _rows(condition: Condition | None, first: int, count: int) -> Condition | No
 
 
 def _read_config(folder: Path) -> ModelConfig:
-    content = read_json(folder / "config.json")
+    path = folder / "config.json"
+    content = read_json(path)
     if content.get("format") != FORMAT:
-        raise CheckpointError(f"{folder / 'config.json'} must have format {FORMAT}, but it has {content.get('format')}; update sisgen or the model.")
-    config = from_dict(ModelConfig, content, where=str(folder / "config.json"), largest=None)
+        raise CheckpointError(f"{path} must have format {FORMAT}, but it has {content.get('format')}; update sisgen or the model.")
+    config = from_dict(ModelConfig, content, where=str(path), largest=None)
     check_label_set(config.labels)
     if "mask" not in config.mappers:
-        raise CheckpointError(f"{folder / 'config.json'} must name a mapper for masks, but it names none; run `python -m sisgen train mapper`.")
+        raise CheckpointError(f"{path} must name a mapper for masks, but it names none; run `python -m sisgen train mapper`.")
     return config
 
 

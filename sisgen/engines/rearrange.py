@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -188,7 +188,7 @@ def _join(styles: Sequence[Style]) -> Style:
     return styles[0] if len(styles) == 1 else _map_style(styles, torch.cat)
 
 
-def _map_style(styles: Sequence[Style], merge) -> Style:  # type: ignore[no-untyped-def]
+def _map_style(styles: Sequence[Style], merge: Callable[[list[torch.Tensor]], torch.Tensor]) -> Style:
     memories = [style.memory for style in styles]
     features = [memory.features for memory in memories]
     joined = Features(map=merge([f.map for f in features]), rgb=merge([f.rgb for f in features]))

@@ -21,6 +21,7 @@ from sisgen.nets.resample import fir_kernel, up_conv, upsample
 from sisgen.shapes import check_shape
 from sisgen.types import Features
 
+THIN_128: Mapping[str, int] = {"4": 160, "8": 160, "16": 128, "32": 64, "64": 32, "128": 16}  # trains on two CPU cores
 NOISE_MODES = ("const", "random", "none")
 NoiseSource = torch.Generator | Sequence[torch.Generator] | None
 
@@ -46,7 +47,8 @@ class StyleGAN2Config:
             raise InputError(f"The generator's config must give channels for every resolution, but {', '.join(missing)} lack; add them.")
         numbers = [self.z_dim, self.w_dim, self.num_mapping_layers, *(self.channels[str(r)] for r in self.resolutions)]
         if min(numbers) < 1 or max(numbers) > 4096 or not 0 <= self.c_dim <= 4096:
-            raise InputError(f"The generator's sizes must lie in 1..4096, but they reach from {min(numbers)} to {max(numbers)}; correct the config.")
+            came = f"they reach from {min(numbers)} to {max(numbers)}"
+            raise InputError(f"The generator's sizes must lie in 1..4096, but {came}; correct the config.")
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -59,9 +61,6 @@ class StyleGAN2Config:
         return 2 * len(self.resolutions)
 
 
-THIN_128 = {"4": 160, "8": 160, "16": 128, "32": 64, "64": 32, "128": 16}  # trains on two CPU cores
-
-
 def channels_by_rule(resolution: int, base: int, maximum: int) -> dict[str, int]:
     """Channels by the official rule: min(base / resolution, maximum) at every resolution from 4 on."""
     return {str(2**i): min(base // 2**i, maximum) for i in range(2, int(math.log2(resolution)) + 1)}
@@ -69,6 +68,8 @@ def channels_by_rule(resolution: int, base: int, maximum: int) -> dict[str, int]
 
 class MappingNetwork(nn.Module):
     """z [B, D] (and a class label c [B, c_dim]) -> ws [B, S, D]."""
+
+    w_avg: torch.Tensor
 
     def __init__(self, config: StyleGAN2Config) -> None:
         super().__init__()
@@ -109,6 +110,9 @@ def modulate(x: torch.Tensor, weight: torch.Tensor, styles: torch.Tensor) -> tup
 
 class SynthesisLayer(nn.Module):
     """Modulated 3 x 3 convolution, noise, bias, leaky ReLU: [B, I, h, w] -> [B, O, h * up, w * up]."""
+
+    noise_const: torch.Tensor
+    resample_filter: torch.Tensor
 
     def __init__(self, in_channels: int, out_channels: int, config: StyleGAN2Config, *, resolution: int, up: bool) -> None:
         super().__init__()
@@ -153,6 +157,8 @@ class ToRGB(nn.Module):
 
 class SynthesisBlock(nn.Module):
     """All layers of one resolution; the first block starts from a learned constant."""
+
+    resample_filter: torch.Tensor
 
     def __init__(self, in_channels: int, config: StyleGAN2Config, *, resolution: int) -> None:
         super().__init__()

@@ -31,11 +31,12 @@ class ProxyConfig:
     num_clusters: int = 32  # K
 
     def __post_init__(self) -> None:
-        for name, value in (("resolution", self.resolution), ("channels", self.channels), ("dims", self.dims), ("num_clusters", self.num_clusters)):
+        for name in ("resolution", "channels", "dims", "num_clusters"):
+            value = getattr(self, name)
             if not 1 <= value <= 8192:
                 raise InputError(f"The proxy's {name} must be in 1..8192, but it is {value}; correct the config.")
         if self.dims > self.channels:
-            raise InputError(f"The proxy's dims must be at most its channels, {self.channels}, but they are {self.dims}; correct the config.")
+            raise InputError(f"The proxy's dims must be at most {self.channels}, its channels, but they are {self.dims}; correct them.")
 
 
 class FeatureClusters(nn.Module):
@@ -44,6 +45,10 @@ class FeatureClusters(nn.Module):
     Args:
         config: sizes; the buffers are filled by `fit_clusters` or loaded.
     """
+
+    whitening: torch.Tensor
+    centroids: torch.Tensor
+    tau: torch.Tensor
 
     def __init__(self, config: ProxyConfig) -> None:
         super().__init__()
@@ -91,7 +96,8 @@ def fit_clusters(config: ProxyConfig, joined: torch.Tensor, *, seed: int = 0) ->
     from sklearn.cluster import MiniBatchKMeans
 
     if joined.ndim != 2 or joined.shape[1] != config.channels or joined.shape[0] < config.num_clusters:
-        raise InputError(f"The features must be [at least {config.num_clusters}, {config.channels}], but they are {list(joined.shape)}; draw more samples.")
+        wanted = f"[at least {config.num_clusters}, {config.channels}]"
+        raise InputError(f"The features must be {wanted}, but they are {list(joined.shape)}; draw more samples.")
     clusters = FeatureClusters(config)
 
     # Whitening by the leading principal components.

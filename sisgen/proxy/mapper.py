@@ -28,11 +28,13 @@ class MaskMapperConfig:
     width: int = 48
 
     def __post_init__(self) -> None:
-        for name, value, most in (("num_labels", self.num_labels, 256), ("num_clusters", self.num_clusters, 8192), ("width", self.width, 1024)):
+        for name, most in (("num_labels", 256), ("num_clusters", 8192), ("width", 1024)):
+            value = getattr(self, name)
             if not 1 <= value <= most:
                 raise InputError(f"A mapper's {name} must be in 1..{most}, but it is {value}; correct the config.")
-        if self.resolution % (4 * 1) or self.resolution // 2 not in (self.proxy_resolution, self.proxy_resolution // 2, self.proxy_resolution * 2):
-            raise InputError(f"A mapper's resolution must be near twice its proxy's, but they are {self.resolution} and {self.proxy_resolution}.")
+        if self.resolution % 8 or self.resolution not in (self.proxy_resolution, 2 * self.proxy_resolution, 4 * self.proxy_resolution):
+            sizes = f"{self.resolution} and {self.proxy_resolution}"
+            raise InputError(f"A mapper's resolution must be 1, 2 or 4 times its proxy's, but they are {sizes}; correct the config.")
 
 
 class SpadeBlock(nn.Module):

@@ -42,7 +42,7 @@ class RearrangerConfig:
             if not 1 <= value <= 8192:
                 raise InputError(f"The rearranger's {name} must be in 1..8192, but it is {value}; correct the config.")
         if self.proxy_resolution % self.resolution or self.fine_resolution % self.resolution:
-            raise InputError("The rearranger's proxy_resolution and fine_resolution must be multiples of its resolution; correct the config.")
+            raise InputError("The rearranger's proxy and fine resolutions must be multiples of its resolution; correct the config.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,11 +104,13 @@ class Rearranger(nn.Module):
         config: sizes.
     """
 
+    offset: torch.Tensor
+
     def __init__(self, config: RearrangerConfig) -> None:
         super().__init__()
         self.config = config
         self.query = ProxyEmbedding(config)
-        self.key = nn.Conv2d(config.channels + 3, config.dim, 1)
+        self.key = nn.Conv2d(config.channels + 3, config.dim, 1, bias=False)
         self.position = nn.Parameter(_near_is_likely(config.resolution))  # relative position bias, a table
         self.temperature = nn.Parameter(torch.tensor(2.5))  # log of the factor of the cosines
         self.token_keys = nn.Parameter(torch.randn(config.num_clusters, config.tokens_per_cluster, config.dim))
@@ -117,7 +119,6 @@ class Rearranger(nn.Module):
         self.fine_tokens = PrototypeHead(config.w_dim, config.num_clusters, 1, config.fine_channels + 3)
         self.fine_gain = nn.Parameter(torch.full((config.fine_channels + 3,), 0.5))
         nn.init.zeros_(self.key.weight)
-        nn.init.zeros_(self.key.bias)
         index = torch.arange(config.resolution)
         offset = index[None, :] - index[:, None] + config.resolution - 1  # [h, h]
         self.register_buffer("offset", offset, persistent=False)

@@ -24,6 +24,8 @@ class AdaptiveAugment(nn.Module):
         images_to_one: images over which p can rise from 0 to 1.
     """
 
+    p: torch.Tensor
+
     def __init__(self, *, target: float | None = 0.6, images_to_one: float = 500_000.0) -> None:
         super().__init__()
         self.target = target

@@ -12,7 +12,7 @@ from sisgen.generators.discriminator import Discriminator
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.hub import find_model
 from sisgen.io.configs import from_dict, read_json, to_dict, write_json
-from sisgen.io.weights import load_module, load_weights, save_weights
+from sisgen.io.weights import load_module, load_weights, read_shapes, save_weights
 
 
 def export_parts(folder: str | Path, parts: Mapping[str, nn.Module], config: Mapping[str, Any]) -> None:
@@ -26,7 +26,7 @@ def export_parts(folder: str | Path, parts: Mapping[str, nn.Module], config: Map
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.json"
-    content = read_json(path) if path.exists() else {"format": 1, "name": folder.name}
+    content: dict[str, Any] = read_json(path) if path.exists() else {"format": 1, "name": folder.name}
     files = dict(content.get("files", {}))
     for stem, module in parts.items():
         files[f"{stem}.safetensors"] = save_weights(folder / f"{stem}.safetensors", module)
@@ -65,6 +65,15 @@ def load_gan(model: str | Path, *, generator: StyleGAN2, average: StyleGAN2, dis
     load_part(folder, "generator_raw", generator)
     load_part(folder, "generator", average)
     load_part(folder, "discriminator", discriminator)
+
+
+def load_discriminator(folder: str | Path, config: StyleGAN2Config) -> Discriminator:
+    """Load the discriminator of a model folder, whichever way it reads pictures."""
+    shapes = read_shapes(Path(folder) / "discriminator.safetensors")
+    unpack = 1 if f"b{config.resolution}.fromrgb.weight" in shapes else 2
+    discriminator = Discriminator(config.resolution, config.channels, c_dim=config.c_dim, unpack=unpack)
+    load_part(folder, "discriminator", discriminator)
+    return discriminator
 
 
 def export_gan(folder: str | Path, *, generator: StyleGAN2, average: StyleGAN2, discriminator: Discriminator, images_seen: int) -> None:

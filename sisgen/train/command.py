@@ -27,7 +27,7 @@ def start(task: Task, args: argparse.Namespace, config: Any, *, images: int, bat
         Images seen in all; `None` after a dry run.
     """
     loop = LoopConfig(out=args.out, images=args.images or images, batch=args.batch or batch, minutes=args.minutes, seed=args.seed)
-    settings = {"task": task.name, "loop": to_dict(loop) | {"out": str(loop.out)}, "config": to_dict(config)}
+    settings: dict[str, Any] = {"task": task.name, "loop": to_dict(loop) | {"out": str(loop.out)}, "config": to_dict(config)}
     if args.dry_run:
         for name, net in task.networks().items():
             settings[f"{name} parameters"] = sum(p.numel() for p in net.parameters())

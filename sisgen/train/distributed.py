@@ -52,6 +52,13 @@ class Processes:
         """Mean of a tensor over the processes."""
         return tensor.detach() if self._accelerator is None else self._accelerator.reduce(tensor.detach(), "mean")
 
+    def any(self, flag: bool) -> bool:
+        """Whether any process says so; every process gets the same answer."""
+        if self._accelerator is None:
+            return flag
+        said = torch.tensor(float(flag), device=self._accelerator.device)
+        return bool(self._accelerator.reduce(said, "sum") > 0)
+
     def wait(self) -> None:
         """Let every process arrive here."""
         if self._accelerator is not None:

@@ -7,7 +7,9 @@ from torch import nn
 
 
 @torch.no_grad()
-def update_ema(average: nn.Module, network: nn.Module, *, batch: int, images_seen: int, half_life: float = 10_000.0, ramp: float = 0.05) -> None:
+def update_ema(
+    average: nn.Module, network: nn.Module, *, batch: int, images_seen: int, half_life: float = 10_000.0, ramp: float = 0.05
+) -> None:
     """Move `average` towards `network`; buffers are copied.
 
     Args:
@@ -22,5 +24,5 @@ def update_ema(average: nn.Module, network: nn.Module, *, batch: int, images_see
     decay = 0.5 ** (batch / half_life)
     for mean, new in zip(average.parameters(), network.parameters()):
         mean.lerp_(new, 1 - decay)
-    for mean, new in zip(average.buffers(), network.buffers()):
-        mean.copy_(new)
+    for kept, now in zip(average.buffers(), network.buffers()):
+        kept.copy_(now)

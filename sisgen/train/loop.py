@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pickle
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -103,33 +105,32 @@ def run_loop(task: Task, config: LoopConfig, *, progress: Callable[[str], None] 
     if processes.is_main:
         config.out.mkdir(parents=True, exist_ok=True)
     step = first = _resume(task, config)
-    stop = _StopFlag()
     clock = _Clock(config)
-    while step * config.batch < config.images and not stop.raised and not clock.over():
-        # Step.
-        stats = task.step(_step_info(step, config, processes))
-        step += 1
-        clock.count(config.batch, stats)
+    with _StopFlag() as stop:
+        # All processes stop after the same step, or the others would wait for ever.
+        while step * config.batch < config.images and not processes.any(stop.raised or clock.over()):
+            # Step.
+            stats = task.step(_step_info(step, config, processes))
+            step += 1
+            clock.count(config.batch, stats)
+            if not processes.is_main:
+                continue
 
-        # Report.
-        seen = step * config.batch
-        if processes.is_main and clock.due("tick", config.tick_seconds):
-            line = clock.summary(seen)
-            _check_finite(line, step)
-            _append_json(config.out / "stats.jsonl", line)
-            if progress is not None:
-                progress(_describe(task.name, line, config))
-        if processes.is_main and clock.due("sample", config.sample_minutes * 60):
-            task.save_samples(config.out / f"samples-{seen:08d}.png")
+            # Report.
+            if clock.due("tick", config.tick_seconds):
+                _report(task, config, clock, step, progress)
+            if clock.due("sample", config.sample_minutes * 60):
+                task.save_samples(config.out / f"samples-{step * config.batch:08d}.png")
 
-        # Save.
-        if processes.is_main and clock.due("snapshot", config.snapshot_minutes * 60):
+            # Save.
+            if clock.due("snapshot", config.snapshot_minutes * 60):
+                _check_finite(clock.means(), step)
+                save_state(task, config.out, step)
+        if processes.is_main and step > first:
+            _report(task, config, clock, step, progress)
             save_state(task, config.out, step)
-    if processes.is_main and step > first:
-        save_state(task, config.out, step)
-        task.save_samples(config.out / f"samples-{step * config.batch:08d}.png")
-    processes.wait()
-    stop.restore()
+            task.save_samples(config.out / f"samples-{step * config.batch:08d}.png")
+        processes.wait()
     return step * config.batch
 
 
@@ -145,7 +146,7 @@ def save_state(task: Task, out: Path, step: int) -> Path:
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
-    for old in sorted(out.glob("state-*.pt"))[:-2]:
+    for old in [*sorted(out.glob("state-*.pt"))[:-2], *out.glob("state-*.partial")]:
         old.unlink()
     return path
 
@@ -154,9 +155,11 @@ def load_newest_state(out: Path) -> dict[str, Any] | None:
     """Read the newest snapshot that is whole; `None` when there is none."""
     for path in sorted(out.glob("state-*.pt"), reverse=True):
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, OSError, ValueError) as error:
-            log.warning("skipping the damaged snapshot %s: %s", path.name, error)
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+            log.warning("skipping the damaged snapshot %s: %s", path.name, str(error).split("\n")[0])
+            continue
+        return state
     return None
 
 
@@ -165,14 +168,15 @@ def _resume(task: Task, config: LoopConfig) -> int:
     if state is None:
         return 0
     if state["task"] != task.name:
-        raise TrainingError(f"The folder {config.out} holds a run of {state['task']!r}, but {task.name!r} was asked for; choose another --out.")
+        came = f"a run of {state['task']!r}, but {task.name!r} was asked for"
+        raise TrainingError(f"The folder {config.out} holds {came}; choose another --out.")
     try:
         for name, net in task.networks().items():
             net.load_state_dict(state["networks"][name])
         for name, opt in task.optimizers().items():
             opt.load_state_dict(state["optimizers"][name])
     except (KeyError, RuntimeError, ValueError):
-        raise TrainingError(f"The run in {config.out} was made with other sizes than asked for now; give its settings or another --out.") from None
+        raise TrainingError(f"The run in {config.out} has other sizes than asked for now; give its settings or another --out.") from None
     return int(state["step"])
 
 
@@ -195,7 +199,7 @@ class _Clock:
 
     def over(self) -> bool:
         minutes = self.config.minutes
-        return minutes is not None and time.monotonic() - self.start > minutes * 60
+        return minutes is not None and time.monotonic() - self.start >= minutes * 60
 
     def due(self, what: str, seconds: float) -> bool:
         now = time.monotonic()
@@ -210,11 +214,14 @@ class _Clock:
             total, number = self.sums.get(name, (0.0, 0))
             self.sums[name] = (total + float(value), number + 1)
 
+    def means(self) -> dict[str, float]:
+        return {name: total / number for name, (total, number) in sorted(self.sums.items())}
+
     def summary(self, seen: int) -> dict[str, float]:
         now = time.monotonic()
         rate = self.images / max(now - self.since, 1e-9)
         line = {"images": seen, "images_per_second": round(rate, 2), "seconds": round(now - self.start, 1)}
-        line |= {name: total / number for name, (total, number) in sorted(self.sums.items())}
+        line |= self.means()
         self.images, self.since, self.sums = 0, now, {}
         return line
 
@@ -224,17 +231,27 @@ class _StopFlag:
 
     def __init__(self) -> None:
         self.raised = False
-        try:
+        self._previous: Any = None
+
+    def __enter__(self) -> _StopFlag:
+        if threading.current_thread() is threading.main_thread():  # others may not set handlers
             self._previous = signal.signal(signal.SIGTERM, self._raise)
-        except ValueError:  # not the main thread
-            self._previous = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGTERM, self._previous)
 
     def _raise(self, *_: object) -> None:
         self.raised = True
 
-    def restore(self) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGTERM, self._previous)
+
+def _report(task: Task, config: LoopConfig, clock: _Clock, step: int, progress: Callable[[str], None] | None) -> None:
+    line = clock.summary(step * config.batch)
+    _check_finite(line, step)
+    _append_json(config.out / "stats.jsonl", line)
+    if progress is not None:
+        progress(_describe(task.name, line, config))
 
 
 def _check_finite(line: Mapping[str, float], step: int) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ class MapperTrainConfig:
     stage_two: float = 0.4  # share of the run after which pictures count
     reconstruction: float = 1.0  # eq. 5
     picture: float = 1.0  # labels read back from the picture
-    warp: WarpConfig = WarpConfig()
+    warp: WarpConfig = field(default_factory=WarpConfig)
 
 
 class MapperTask:
@@ -147,8 +148,7 @@ class MapperTask:
     def _style(self, sources: list[torch.Generator]) -> Style:
         generator = self.engine.generator
         z = torch.stack([torch.randn(generator.config.z_dim, generator=g) for g in sources]).to(self.engine.device)
-        style = prepare_style(self.engine, z, 0.75)
-        return style
+        return prepare_style(self.engine, z, 0.75)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -176,7 +176,7 @@ def main(args: argparse.Namespace) -> int:
     return finish()
 
 
-def _load_engine(args: argparse.Namespace, content: dict, reader: Reader, label_set: LabelSet) -> RearrangeEngine:  # type: ignore[type-arg]
+def _load_engine(args: argparse.Namespace, content: Mapping[str, Any], reader: Reader, label_set: LabelSet) -> RearrangeEngine:
     generator: StyleGAN2 = load_generator(args.model)
     proxy = from_dict(ProxyConfig, content["proxy"])
     clusters = FeatureClusters(proxy)

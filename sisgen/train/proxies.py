@@ -24,7 +24,9 @@ def draw_ws(generator: StyleGAN2, sources: Sequence[torch.Generator]) -> torch.T
 
 
 @torch.no_grad()
-def collect_features(generator: StyleGAN2, config: ProxyConfig, z: torch.Tensor, *, cells: int = 256, psi: float = 0.8, seed: int = 0) -> torch.Tensor:
+def collect_features(
+    generator: StyleGAN2, config: ProxyConfig, z: torch.Tensor, *, cells: int = 256, psi: float = 0.8, seed: int = 0
+) -> torch.Tensor:
     """Gather rows for k-means, the same number from every sample.
 
     Args:

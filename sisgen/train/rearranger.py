@@ -9,8 +9,9 @@ generator ignores, pictures cannot. The discriminator compares rearranged with p
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -26,7 +27,7 @@ from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.reader import Reader, ReaderConfig
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig, fit_clusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, StyleMemory, cluster_sums
-from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part
+from sisgen.train.checkpoints import export_parts, has_part, load_discriminator, load_generator, load_part
 from sisgen.train.command import finish, start
 from sisgen.train.distributed import Processes
 from sisgen.train.loop import StepInfo, generator_for
@@ -49,7 +50,7 @@ class RearrangerTrainConfig:
     r1_gamma: float = 1.0
     r1_interval: int = 16  # adversarial steps between R1 penalties
     reader_width: int = 16  # of the network that reads proxy masks from pictures
-    warp: WarpConfig = WarpConfig()
+    warp: WarpConfig = field(default_factory=WarpConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ class RearrangerTask:
         """As far as the proxy mask needs."""
         sources = sorted(self.clusters.config.sources)
         steps = {sources[0]: self.generator.head(ws, sources[0])}
-        for before, size in zip(sources, sources[1:]):
+        for before, size in itertools.pairwise(sources):
             steps[size] = self.generator.advance(steps[before], ws, size)
         return steps
 
@@ -289,7 +290,7 @@ def _maps(steps: Mapping[int, Features]) -> dict[int, torch.Tensor]:
 def start_tokens(rearranger: Rearranger, generator: StyleGAN2, clusters: FeatureClusters, z: torch.Tensor) -> None:
     """Set the prototype tokens to the cluster means over plain samples, and their keys to what the query makes of a pure cluster."""
     sizes = rearranger.config
-    sums = {sizes.resolution: 0.0, sizes.fine_resolution: 0.0}
+    sums = {size: torch.zeros([], device=z.device) for size in (sizes.resolution, sizes.fine_resolution)}
     cells = dict(sums)
     for part in z.split(16):
         steps = {step.resolution: step for step in generator.hypercolumn(generator.map(part, psi=0.8))}
@@ -309,7 +310,8 @@ def start_tokens(rearranger: Rearranger, generator: StyleGAN2, clusters: Feature
 def proxy_config(generator: StyleGAN2, sources: Sequence[int], num_clusters: int) -> ProxyConfig:
     """Fit a `ProxyConfig` to a generator."""
     channels = sum(generator.config.channels[str(size)] for size in sources)
-    return ProxyConfig(resolution=max(sources), sources=tuple(sources), channels=channels, dims=min(24, channels), num_clusters=num_clusters)
+    dims = min(24, channels)
+    return ProxyConfig(resolution=max(sources), sources=tuple(sources), channels=channels, dims=dims, num_clusters=num_clusters)
 
 
 def rearranger_config(generator: StyleGAN2, proxy: ProxyConfig, resolution: int) -> RearrangerConfig:
@@ -355,9 +357,8 @@ def main(args: argparse.Namespace) -> int:
         start_tokens(rearranger, generator, clusters, z[:128])
     discriminator = None
     if not args.no_adversarial and has_part(args.model, "discriminator", {}):
-        discriminator = Discriminator(generator.config.resolution, generator.config.channels)
-        load_part(args.model, "discriminator", discriminator)
-        discriminator.to(device=device, memory_format=torch.channels_last)
+        discriminator = load_discriminator(args.model, generator.config)
+        discriminator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     config = RearrangerTrainConfig(rearranger=sizes)
     task = RearrangerTask(config, generator, clusters, rearranger, discriminator, seed=args.seed)
     if start(task, args, config, images=16_000, batch=8) is not None:

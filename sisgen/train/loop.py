@@ -127,7 +127,8 @@ def run_loop(task: Task, config: LoopConfig, *, progress: Callable[[str], None] 
                 _check_finite(clock.means(), step)
                 save_state(task, config.out, step)
         if processes.is_main and step > first:
-            _report(task, config, clock, step, progress)
+            if clock.sums:  # steps since the last line
+                _report(task, config, clock, step, progress)
             save_state(task, config.out, step)
             task.save_samples(config.out / f"samples-{step * config.batch:08d}.png")
         processes.wait()

@@ -1,8 +1,13 @@
 """What the tests of trainers share."""
 
 import argparse
+import os
+import runpy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,3 +27,22 @@ def parse() -> Parse:
         return parser.parse_args(words)
 
     return read
+
+
+@pytest.fixture(scope="session")
+def tiny_gan() -> dict[str, Any]:
+    """The names of the program `tiny_gan.py`, which tests of killed and of several processes start as such."""
+    return runpy.run_path(str(Path(__file__).with_name("tiny_gan.py")))
+
+
+@pytest.fixture(scope="session")
+def start_tiny_gan() -> Callable[..., subprocess.Popen[str]]:
+    """Start that program: `start_tiny_gan(out, images, **environment)`."""
+
+    def start(out: Path, images: int, **environment: str) -> subprocess.Popen[str]:
+        root = Path(__file__).parents[2]
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root), **environment}
+        words = [sys.executable, str(Path(__file__).with_name("tiny_gan.py")), str(out), str(images)]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+
+    return start

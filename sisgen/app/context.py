@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from sisgen.app.serve.live import Lane
     from sisgen.app.settings import Settings
     from sisgen.pipeline import Pipeline
+
+
+_PUBLIC_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)  # a plain name or a Hub id; visitors name no folders
 
 
 @dataclass(slots=True)
@@ -75,7 +79,7 @@ class Registry:
             return [name for name, shelf in self._shelves.items() if shelf.pipe is not None]
 
     def _shelf(self, name: str) -> _Shelf:
-        if name not in self.names and not self._allow_any:
+        if name not in self.names and not (self._allow_any and _PUBLIC_NAME.fullmatch(name)):
             raise InputError(f"The model {name[:60]!r} is not offered here; choose one of: {', '.join(self.names)}.")
         with self._lock:
             shelf = self._shelves.setdefault(name, _Shelf())

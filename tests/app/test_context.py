@@ -67,6 +67,9 @@ def test_only_listed_models_are_offered() -> None:
         pass
     with Registry(("a",), Model, allow_any=True).lease("someone/thing") as model:
         assert model.name == "someone/thing"
+    for path in ("/etc", "../x", "a/../b", "a/b/c", "."):
+        with pytest.raises(InputError), Registry(("a",), Model, allow_any=True).lease(path):
+            pass
 
 
 def test_one_visitor_paints_while_another_switches_models() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from sisgen.io.configs import to_dict, write_json
+from sisgen.train.distributed import Processes
 from sisgen.train.loop import LoopConfig, Task, run_loop
 
 
@@ -24,7 +25,7 @@ def start(task: Task, args: argparse.Namespace, config: Any, *, images: int, bat
         batch: default of `--batch`.
 
     Returns:
-        Images seen in all; `None` after a dry run.
+        Images seen in all; `None` after a dry run, and in processes other than the main one, which write nothing.
     """
     loop = LoopConfig(out=args.out, images=args.images or images, batch=args.batch or batch, minutes=args.minutes, seed=args.seed)
     settings: dict[str, Any] = {"task": task.name, "loop": to_dict(loop) | {"out": str(loop.out)}, "config": to_dict(config)}
@@ -34,9 +35,12 @@ def start(task: Task, args: argparse.Namespace, config: Any, *, images: int, bat
         sys.stdout.write(json.dumps(settings, indent=1, default=str) + "\n")
         return None
     torch.set_flush_denormal(True)
-    loop.out.mkdir(parents=True, exist_ok=True)
-    write_json(loop.out / "settings.json", settings)
-    return run_loop(task, loop, progress=_show)
+    is_main = Processes().is_main
+    if is_main:
+        loop.out.mkdir(parents=True, exist_ok=True)
+        write_json(loop.out / "settings.json", settings)
+    seen = run_loop(task, loop, progress=_show)
+    return seen if is_main else None
 
 
 def finish() -> int:

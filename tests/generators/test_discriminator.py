@@ -28,6 +28,16 @@ def test_a_class_label_changes_the_logit() -> None:
     assert bool((first - second).abs() > 1e-6)
 
 
+def test_space_to_depth_reads_every_pixel_at_half_the_resolution() -> None:
+    torch.manual_seed(0)
+    net, image = Discriminator(16, CHANNELS, unpack=2), torch.randn(2, 3, 16, 16, requires_grad=True)
+    assert not hasattr(net, "b16") and net.b8.fromrgb.weight.shape == (6, 12, 1, 1)
+    logits = net(image)
+    logits.sum().backward()
+    assert logits.shape == (2,) and image.grad is not None
+    assert bool((image.grad.abs().amax(dim=1) > 0).all())
+
+
 def test_the_minibatch_statistic_by_hand() -> None:
     # Groups of two: samples 0 and 2, samples 1 and 3; one channel, one cell.
     x = torch.tensor([1.0, 10.0, 3.0, 16.0])[:, None, None, None]

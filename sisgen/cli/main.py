@@ -12,7 +12,7 @@ import sisgen
 from sisgen.cli.arguments import Parser
 from sisgen.errors import SisgenError
 
-VERBS = ("generate", "data", "train", "ablate", "evaluate")
+VERBS = ("generate", "data", "train", "ablate", "evaluate", "release")
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 

@@ -10,6 +10,7 @@ from typing import Any
 from sisgen.cli.arguments import Parser, count, number, seed
 
 TRAINERS = {
+    "warmup": "a warm start of the generator, by decoding pictures",
     "gan": "the unconditional generator and its discriminator",
     "reader": "a segmenter of rendered pictures, for labels and for judging",
     "segmenter": "the few-shot segmenter, from a handful of labelled samples",

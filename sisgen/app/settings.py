@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sisgen.errors import InputError
-
-DEFAULT_MODEL = "portraits"
+from sisgen.hub import DEFAULT_MODEL
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

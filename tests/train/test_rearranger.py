@@ -1,0 +1,201 @@
+"""Training of the rearranger on the tiny generator: it learns, it resumes, and it leaves the generator alone."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sisgen.cli.main import main
+from sisgen.engines.rearrange import latents
+from sisgen.generators.discriminator import Discriminator
+from sisgen.generators.stylegan2 import StyleGAN2
+from sisgen.io.configs import from_dict, read_json
+from sisgen.io.weights import read_weights
+from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
+from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, cluster_sums
+from sisgen.train.checkpoints import export_parts, load_generator, load_part
+from sisgen.train.loop import LoopConfig, StepInfo, load_newest_state, run_loop
+from sisgen.train.rearranger import (
+    RearrangerTask,
+    RearrangerTrainConfig,
+    cross_entropy,
+    feature_distance,
+    paint_proxy,
+    proxy_config,
+    rearranger_config,
+    start_tokens,
+)
+from sisgen.types import Features
+
+
+def load_clusters(model: Path) -> FeatureClusters:
+    clusters = FeatureClusters(from_dict(ProxyConfig, read_json(model / "config.json")["proxy"]))
+    load_part(model, "proxy", clusters)
+    return clusters
+
+
+def make_task(model: Path, *, adversarial: bool = True, **changes: Any) -> RearrangerTask:
+    generator, clusters = load_generator(model), load_clusters(model)
+    torch.manual_seed(0)
+    rearranger = Rearranger(from_dict(RearrangerConfig, read_json(model / "config.json")["rearranger"]))
+    start_tokens(rearranger, generator, clusters, latents(range(16), 8))
+    config = RearrangerTrainConfig(rearranger=rearranger.config, lr=1e-2, reader_width=4, adversarial_interval=2, r1_interval=2, **changes)
+    discriminator = Discriminator(32, generator.config.channels) if adversarial else None
+    return RearrangerTask(config, generator, clusters, rearranger, discriminator)
+
+
+def steps(task: RearrangerTask, num: int, batch: int = 6) -> list[dict[str, float]]:
+    def info(step: int) -> StepInfo:
+        first = step * batch
+        ids = tuple(range(first, first + batch))
+        return StepInfo(step=step, sample_ids=ids, batch_size=batch, images_seen=first, total_images=num * batch, seed=0)
+
+    return [task.step(info(step)) for step in range(num)]
+
+
+def test_losses_fall_and_the_generator_stays(tiny_model: Path) -> None:
+    task = make_task(tiny_model)
+    kept = {name: value.clone() for name, value in task.generator.state_dict().items()}
+    fixed = StepInfo(step=0, sample_ids=tuple(range(10**6, 10**6 + 24)), batch_size=24, images_seen=0, total_images=24, seed=0)
+    before = task.step(fixed)
+    stats = steps(task, 30)
+    after = task.step(fixed)
+
+    assert all(math.isfinite(value) for line in stats for value in line.values())
+    assert after["mask"] < 0.85 * before["mask"]
+    assert after["picture"] < 0.97 * before["picture"]
+    assert after["self"] < 0.7 * before["self"]
+    assert after["reader"] < 0.95 * before["reader"]
+    assert [("adversarial" in line) for line in stats[:4]] == [True, False, True, False]
+    assert all(torch.equal(value, kept[name]) for name, value in task.generator.state_dict().items())
+
+
+def test_two_steps_move_every_part_that_learns(tiny_model: Path) -> None:
+    task = make_task(tiny_model)
+    before = {f"{part}.{name}": p.detach().clone() for part, net in task.networks().items() for name, p in net.named_parameters()}
+    steps(task, 2)  # what the prototypes make of w starts at zero, so that its inner layer waits for the second step
+    after = {f"{part}.{name}": p for part, net in task.networks().items() for name, p in net.named_parameters()}
+    assert [name for name in before if torch.equal(before[name], after[name])] == []
+    assert not any(p.requires_grad for p in task.generator.parameters())
+
+
+def test_without_a_discriminator_nothing_is_played(tiny_model: Path) -> None:
+    (stats,) = steps(make_task(tiny_model, adversarial=False), 1)
+    assert "adversarial" not in stats and {"mask", "picture", "self", "tokens", "spread"} <= stats.keys()
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(tiny_model: Path, tmp_path: Path) -> None:
+    class Cut(RearrangerTask):
+        def step(self, info: StepInfo) -> dict[str, float]:
+            if info.step == 2:
+                raise KeyboardInterrupt
+            return super().step(info)
+
+    def settings(name: str) -> LoopConfig:
+        return LoopConfig(out=tmp_path / name, images=24, batch=6, snapshot_minutes=0, tick_seconds=0)
+
+    run_loop(make_task(tiny_model), settings("whole"))
+    cut = make_task(tiny_model)
+    cut.__class__ = Cut
+    with pytest.raises(KeyboardInterrupt):
+        run_loop(cut, settings("cut"))
+    assert run_loop(make_task(tiny_model), settings("cut")) == 24
+
+    whole, resumed = load_newest_state(tmp_path / "whole"), load_newest_state(tmp_path / "cut")
+    assert whole is not None and resumed is not None
+    for part, state in whole["networks"].items():
+        assert all(torch.equal(value, resumed["networks"][part][name]) for name, value in state.items()), part
+    lines = [(tmp_path / name / "stats.jsonl").read_text().splitlines() for name in ("whole", "cut")]
+    same = [[{k: v for k, v in json.loads(line).items() if "second" not in k} for line in part] for part in lines]
+    assert same[0] == same[1] and len(same[0]) == 4
+
+
+def test_samples_are_a_picture(tiny_model: Path, tmp_path: Path) -> None:
+    make_task(tiny_model).save_samples(tmp_path / "grid.png")
+    assert (tmp_path / "grid.png").stat().st_size > 1000
+
+
+def test_tokens_start_as_the_means_of_their_clusters(tiny_model: Path, tiny_generator: StyleGAN2) -> None:
+    task, z = make_task(tiny_model), latents(range(16), 8)
+    grown = {step.resolution: step for step in task.generator.hypercolumn(task.generator.map(z, psi=0.8))}
+    own = task.clusters({size: step.map for size, step in grown.items()}).probs
+    for size, head in ((8, task.rearranger.tokens), (16, task.rearranger.fine_tokens)):
+        sums, mass = cluster_sums(grown[size], own)
+        mean = sums.sum(dim=0) / mass.sum(dim=0)
+        made = head(torch.randn(1, 8))[0]  # at the start no style changes anything
+        assert torch.allclose(made, mean[:, None].expand_as(made), atol=1e-4)
+
+
+def test_cross_entropy_is_balanced_by_the_root_of_the_share() -> None:
+    target = torch.zeros(1, 2, 1, 4)
+    target[0, 0, 0, :3] = 1
+    target[0, 1, 0, 3] = 1
+    log_probs = torch.tensor([-1.0, -2.0])[None, :, None, None].expand(1, 2, 1, 4)
+    weights = [(0.751) ** -0.5, (0.251) ** -0.5]
+    total = 0.75 * weights[0] + 0.25 * weights[1]
+    wanted = (0.75 * weights[0] * 1 + 0.25 * weights[1] * 2) / total
+    assert math.isclose(float(cross_entropy(log_probs, target)), wanted, rel_tol=1e-5)
+    assert float(cross_entropy(target.clamp_min(1e-8).log(), target)) < 1e-6
+
+
+def test_distance_of_features_counts_in_their_own_spread() -> None:
+    b = Features(map=torch.randn(2, 8, 4, 4), rgb=torch.randn(2, 3, 4, 4))
+    assert float(feature_distance(b, b)) == 0
+    shifted = Features(map=b.map + 1, rgb=b.rgb)
+    scaled = [Features(map=10 * f.map, rgb=10 * f.rgb) for f in (shifted, b)]
+    assert math.isclose(float(feature_distance(shifted, b)), float(1 / b.map.std()), rel_tol=1e-4)
+    assert math.isclose(float(feature_distance(*scaled)), float(feature_distance(shifted, b)), rel_tol=1e-4)
+
+
+def test_proxy_masks_are_painted_in_one_colour_a_cluster() -> None:
+    probs = torch.eye(3)[None, :, :, None].expand(1, 3, 3, 3)
+    painted = paint_proxy(probs, 6)
+    assert painted.shape == (1, 3, 6, 6) and float(painted.abs().max()) <= 1
+    assert len({tuple(painted[0, :, row, 0].tolist()) for row in range(0, 6, 2)}) == 3
+
+
+def test_sizes_follow_the_generator(tiny_generator: StyleGAN2) -> None:
+    proxy = proxy_config(tiny_generator, [8, 16], 7)
+    assert (proxy.resolution, proxy.sources, proxy.channels, proxy.dims, proxy.num_clusters) == (16, (8, 16), 16, 16, 7)
+    sizes = rearranger_config(tiny_generator, proxy, 8)
+    assert (sizes.resolution, sizes.fine_resolution, sizes.channels, sizes.fine_channels, sizes.num_clusters) == (8, 16, 8, 8, 7)
+
+
+@pytest.fixture(scope="module")
+def generator_only(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_generator: StyleGAN2) -> Path:
+    """A model folder as `sisgen train gan` leaves it."""
+    folder = tmp_path_factory.mktemp("rearranger") / "model"
+    parts = {"generator": tiny_generator, "discriminator": Discriminator(32, tiny_generator.config.channels)}
+    export_parts(folder, parts, {"generator": read_json(tiny_model / "config.json")["generator"]})
+    return folder
+
+
+def train(model: Path, out: Path, *words: str) -> int:
+    sizes = ["--sources", "8", "16", "--clusters", "5", "--batch", "3", "--device", "cpu"]
+    return main(["train", "rearranger", "--model", str(model), "--out", str(out), *sizes, *words])
+
+
+def test_the_command_fits_anew_then_goes_on_warm(generator_only: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(generator_only, model)
+    assert train(model, tmp_path / "dry", "--images", "3", "--dry-run") == 0
+    assert "proxy" not in read_json(model / "config.json") and not (tmp_path / "dry").exists()
+
+    assert train(model, tmp_path / "first", "--images", "6") == 0
+    content = read_json(model / "config.json")
+    assert content["proxy"]["num_clusters"] == 5 and content["rearranger"]["resolution"] == 8
+    first = {name: read_weights(model / name) for name in ("proxy.safetensors", "rearranger.safetensors")}
+
+    assert train(model, tmp_path / "second", "--images", "3", "--seed", "9") == 0  # another seed would fit other clusters
+    assert read_weights(model / "proxy.safetensors").keys() == first["proxy.safetensors"].keys()
+    assert torch.equal(read_weights(model / "proxy.safetensors")["centroids"], first["proxy.safetensors"]["centroids"])
+    moved = read_weights(model / "rearranger.safetensors")["position"].float() - first["rearranger.safetensors"]["position"].float()
+    assert 0 < float(moved.abs().max()) < 0.05
+
+    assert train(model, tmp_path / "third", "--images", "3", "--seed", "9", "--fresh") == 0
+    assert not torch.equal(read_weights(model / "proxy.safetensors")["centroids"], first["proxy.safetensors"]["centroids"])
+    assert "images/s" in capsys.readouterr().err

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import pickle
 import signal
 import threading
 import time
@@ -22,6 +20,7 @@ import torch
 from torch import nn
 
 from sisgen.errors import TrainingError
+from sisgen.io.snapshots import load_newest_state, write_snapshot
 from sisgen.train.distributed import Processes
 
 log = logging.getLogger(__name__)
@@ -141,27 +140,10 @@ def save_state(task: Task, out: Path, step: int) -> Path:
     state["networks"] = {name: net.state_dict() for name, net in task.networks().items()}
     state["optimizers"] = {name: opt.state_dict() for name, opt in task.optimizers().items()}
     path = out / f"state-{step:09d}.pt"
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-    for old in [*sorted(out.glob("state-*.pt"))[:-2], *out.glob("state-*.partial")]:
+    write_snapshot(path, state)
+    for old in [*sorted(out.glob("state-*.pt"))[:-2], *out.glob(".state-*.pt")]:
         old.unlink()
     return path
-
-
-def load_newest_state(out: Path) -> dict[str, Any] | None:
-    """Read the newest snapshot that is whole; `None` when there is none."""
-    for path in sorted(out.glob("state-*.pt"), reverse=True):
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
-            log.warning("skipping the damaged snapshot %s: %s", path.name, str(error).split("\n")[0])
-            continue
-        return state
-    return None
 
 
 def _resume(task: Task, config: LoopConfig) -> int:

@@ -21,7 +21,7 @@ from torch import nn
 from sisgen.data.cache import PortraitCache
 from sisgen.devices import pick_device
 from sisgen.generators.discriminator import DiscriminatorBlock
-from sisgen.generators.stylegan2 import StyleGAN2Config
+from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.nets.layers import EqualLinear
 from sisgen.train.checkpoints import export_gan, load_gan
 from sisgen.train.command import finish, start
@@ -126,6 +126,14 @@ class WarmupTask(GANTask):
         update_ema(self.average, self.generator, batch=info.batch_size, images_seen=info.images_seen, half_life=2_000.0)
         return {"difference": float(self.processes.average(difference)), "kl": float(kl), "kl_weight": float(self.kl_weight.log_value.exp())}
 
+@torch.no_grad()
+def silence(generator: StyleGAN2) -> None:
+    """Take the noise out of a generator that was decoded without; adversarial training brings back what it needs."""
+    for name, parameter in generator.named_parameters():
+        if name.endswith("noise_strength"):
+            parameter.zero_()
+
+
 def pyramid_distance(a: torch.Tensor, b: torch.Tensor, levels: int = 4) -> torch.Tensor:
     """Mean absolute difference at full, half, quarter, ... resolution, added up."""
     total = (a - b).abs().mean()
@@ -152,6 +160,8 @@ def main(args: argparse.Namespace) -> int:
     task = WarmupTask(config, cache, seed=args.seed, device=device)
     if args.start:
         load_gan(args.start, generator=task.generator, average=task.average, discriminator=task.discriminator)
+        silence(task.generator)
+        silence(task.average)
     seen = start(task, args, config, images=20_000, batch=16)
     if seen is not None:
         export_gan(args.export, generator=task.generator, average=task.average, discriminator=task.discriminator, images_seen=seen)

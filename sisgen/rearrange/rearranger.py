@@ -11,6 +11,7 @@ Keys, values and prototypes do not depend on the drawing: `remember` makes them 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -123,6 +124,7 @@ class Rearranger(nn.Module):
         offset = index[None, :] - index[:, None] + config.resolution - 1  # [h, h]
         self.register_buffer("offset", offset, persistent=False)
         self._bias: torch.Tensor | None = None
+        self.register_load_state_dict_post_hook(lambda module, _: module._forget_bias())
 
     def remember(self, features: Features, own: ProxyMask, fine: Features, w: torch.Tensor) -> StyleMemory:
         """Prepare a style: everything that does not depend on the drawing.
@@ -199,6 +201,13 @@ class Rearranger(nn.Module):
         bias = torch.cat([near, self.token_bias.expand(tokens, self.token_keys.shape[0] * self.token_keys.shape[1])], dim=1)
         self._bias = None if torch.is_grad_enabled() else bias
         return bias
+
+    def _forget_bias(self) -> None:
+        self._bias = None
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Rearranger:  # what `to`, `double`, `cuda` and their like go through
+        self._forget_bias()
+        return super()._apply(*args, **kwargs)
 
     def _fine_prototypes(self, fine: Features, own: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         """Means of the sample's own fine features a cluster, leaning on the prediction from w where a cluster is rare."""

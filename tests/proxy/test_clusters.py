@@ -1,0 +1,109 @@
+"""Proxy masks: what k-means on features promises, and purity by hand."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from sisgen.engines.rearrange import latents
+from sisgen.errors import InputError
+from sisgen.generators.stylegan2 import StyleGAN2
+from sisgen.proxy.clusters import CONFIDENCE, FeatureClusters, ProxyConfig, cluster_purity, fit_clusters
+from sisgen.train.proxies import collect_features
+
+PROXY = ProxyConfig(resolution=16, sources=(8, 16), channels=16, dims=6, num_clusters=5)
+
+
+@pytest.fixture(scope="module")
+def rows(tiny_generator: StyleGAN2) -> torch.Tensor:
+    return collect_features(tiny_generator, PROXY, latents(range(24), 8), cells=128)
+
+
+@pytest.fixture(scope="module")
+def clusters(rows: torch.Tensor) -> FeatureClusters:
+    return fit_clusters(PROXY, rows)
+
+
+def features(generator: StyleGAN2, num: int = 24) -> dict[int, torch.Tensor]:
+    return {step.resolution: step.map for step in generator.hypercolumn(generator.map(latents(range(num), 8), psi=0.8))}
+
+
+def test_memberships_are_probabilities_of_the_wanted_confidence(clusters: FeatureClusters, tiny_generator: StyleGAN2) -> None:
+    probs = clusters(features(tiny_generator)).probs
+    assert probs.shape == (24, 5, 16, 16)
+    assert torch.allclose(probs.sum(dim=1), torch.ones(24, 16, 16), atol=1e-5) and float(probs.min()) >= 0
+    assert abs(float(probs.amax(dim=1).mean()) - CONFIDENCE) < 0.02
+    assert len(probs.argmax(dim=1).unique()) == 5  # every cluster is somewhere
+
+
+def test_membership_is_the_softmax_of_distances(clusters: FeatureClusters) -> None:
+    whitened = torch.randn(2, 6, 3, 3)
+    distance = (whitened[:, None] - clusters.centroids[None, :, :, None, None]).square().sum(dim=2)  # [B, K, h, w]
+    assert torch.allclose(clusters.membership(whitened), (-distance / clusters.tau).softmax(dim=1), atol=1e-5)
+
+
+def test_steps_and_maps_are_read_alike(clusters: FeatureClusters, tiny_generator: StyleGAN2) -> None:
+    steps = tiny_generator.hypercolumn(tiny_generator.map(latents([3], 8), psi=0.8))
+    assert torch.equal(clusters(steps).probs, clusters({step.resolution: step.map for step in steps}).probs)
+
+
+def test_lighting_of_a_whole_sample_does_not_matter(clusters: FeatureClusters, tiny_generator: StyleGAN2) -> None:
+    maps = features(tiny_generator, 2)
+    lit = {size: m + 3 * torch.randn(1, m.shape[1], 1, 1) for size, m in maps.items()}
+    assert torch.allclose(clusters(lit).probs, clusters(maps).probs, atol=1e-3)
+
+
+def test_joined_features_are_whitened(clusters: FeatureClusters, rows: torch.Tensor) -> None:
+    white = rows @ clusters.whitening.t()
+    assert torch.allclose(white.t() @ white / len(white), torch.eye(6), atol=1e-2)
+    assert clusters.join({8: torch.randn(1, 8, 8, 8), 16: torch.randn(1, 8, 16, 16)}).shape == (1, 16, 16, 16)
+
+
+def test_a_gradient_reaches_the_features(clusters: FeatureClusters, tiny_generator: StyleGAN2) -> None:
+    maps = {size: m.requires_grad_() for size, m in features(tiny_generator, 1).items() if size in PROXY.sources}
+    probs = clusters(maps).probs
+    F.nll_loss(probs.clamp_min(1e-8).log(), torch.zeros(1, 16, 16, dtype=torch.int64)).backward()
+    assert all(m.grad is not None and bool(m.grad.abs().sum() > 0) for m in maps.values())
+
+
+def test_a_seed_gives_equal_clusters(rows: torch.Tensor, clusters: FeatureClusters) -> None:
+    assert torch.equal(fit_clusters(PROXY, rows).centroids, clusters.centroids)
+    assert not torch.equal(fit_clusters(PROXY, rows, seed=1).centroids, clusters.centroids)
+
+
+def test_clusters_of_well_separated_rows_are_found() -> None:
+    source = torch.Generator().manual_seed(0)
+    means = torch.tensor([[6.0, 0.0], [-6.0, 1.0], [0.0, -7.0]])
+    rows = (means[:, None] + 0.2 * torch.randn(3, 200, 2, generator=source)).flatten(0, 1)
+    found = fit_clusters(ProxyConfig(resolution=4, sources=(4,), channels=2, dims=2, num_clusters=3), rows)
+    owner = found.membership(found.whiten(rows.t()[None, :, :, None])).argmax(dim=1).reshape(3, 200)
+    assert [len(part.unique()) for part in owner] == [1, 1, 1] and len(owner.unique()) == 3
+
+
+def test_purity_by_hand() -> None:
+    # Clusters over eight cells: 0 0 0 1 1 1 2 2; classes: 0 0 1 1 1 0 1 1; class 2 is nowhere.
+    hard, labels = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2]), torch.tensor([0, 0, 1, 1, 1, 0, 1, 1])
+    probs = F.one_hot(hard, 3).t().float().reshape(1, 3, 2, 4)
+    iou, owner = cluster_purity(probs, labels.reshape(1, 2, 4), 3)
+    assert owner.tolist() == [0, 1, 1]
+    # Class 0: two hits, three assigned, three there. Class 1: four hits, five assigned, five there.
+    assert torch.allclose(iou, torch.tensor([2 / 4, 4 / 6, 0.0]))
+
+
+def test_a_cluster_may_own_every_class_perfectly() -> None:
+    labels = torch.randint(0, 4, (2, 8, 8), generator=torch.Generator().manual_seed(0))
+    iou, owner = cluster_purity(F.one_hot(labels, 4).permute(0, 3, 1, 2).float(), labels, 4)
+    assert torch.equal(iou, torch.ones(4)) and owner.tolist() == [0, 1, 2, 3]
+
+
+def test_rows_that_do_not_fit_are_refused(rows: torch.Tensor) -> None:
+    for wrong in (rows[:4], rows[:, :9], rows[0]):
+        with pytest.raises(InputError, match=r"must be \[at least 5, 16\]"):
+            fit_clusters(PROXY, wrong)
+
+
+@pytest.mark.parametrize("changes", [{"num_clusters": 0}, {"num_clusters": 10**9}, {"dims": 17}, {"resolution": -1}, {"channels": 0}])
+def test_hostile_sizes_are_refused(changes: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="The proxy's"):
+        replace(PROXY, **changes)

@@ -59,12 +59,17 @@ def load_generator(model: str | Path) -> StyleGAN2:
     return generator.requires_grad_(False)
 
 
-def load_gan(model: str | Path, *, generator: StyleGAN2, average: StyleGAN2, discriminator: Discriminator) -> None:
-    """Load all three networks of a GAN from a model folder, so that training goes on from it."""
+def load_gan(model: str | Path, *, generator: StyleGAN2, average: StyleGAN2, discriminator: Discriminator) -> int:
+    """Load all three networks of a GAN from a model folder, so that training goes on from it.
+
+    Returns:
+        Pictures that its generator had seen.
+    """
     folder = find_model(str(model)).path
     load_part(folder, "generator_raw", generator)
     load_part(folder, "generator", average)
     load_part(folder, "discriminator", discriminator)
+    return int(read_json(folder / "config.json").get("images_seen", 0))
 
 
 def load_discriminator(folder: str | Path, config: StyleGAN2Config) -> Discriminator:

@@ -200,9 +200,10 @@ def main(args: argparse.Namespace) -> int:
     bf16 = device.type == "cuda"
     config = GANConfig(generator=sizes, lr=args.lr, r1_gamma=args.gamma, unpack=unpack, ada_target=args.ada, bf16=bf16)
     task = GANTask(config, cache, seed=args.seed, device=device)
+    before = 0
     if args.start:
-        load_gan(args.start, generator=task.generator, average=task.average, discriminator=task.discriminator)
+        before = load_gan(args.start, generator=task.generator, average=task.average, discriminator=task.discriminator)
     seen = start(task, args, config, images=400_000, batch=16)
     if args.export and seen is not None:
-        export_gan(args.export, generator=task.generator, average=task.average, discriminator=task.discriminator, images_seen=seen)
+        export_gan(args.export, generator=task.generator, average=task.average, discriminator=task.discriminator, images_seen=before + seen)
     return finish()

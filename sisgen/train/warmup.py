@@ -158,13 +158,14 @@ def main(args: argparse.Namespace) -> int:
     sizes = StyleGAN2Config(resolution=cache.size, channels=PRESETS[args.preset])
     config = WarmupConfig(gan=GANConfig(generator=sizes, unpack=2 if args.preset == "thin" else 1))
     task = WarmupTask(config, cache, seed=args.seed, device=device)
+    before = 0
     if args.start:
-        load_gan(args.start, generator=task.generator, average=task.average, discriminator=task.discriminator)
+        before = load_gan(args.start, generator=task.generator, average=task.average, discriminator=task.discriminator)
         silence(task.generator)
         silence(task.average)
     seen = start(task, args, config, images=20_000, batch=16)
     if seen is not None:
-        export_gan(args.export, generator=task.generator, average=task.average, discriminator=task.discriminator, images_seen=seen)
+        export_gan(args.export, generator=task.generator, average=task.average, discriminator=task.discriminator, images_seen=before + seen)
     return finish()
 
 

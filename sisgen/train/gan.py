@@ -135,6 +135,14 @@ class GANTask:
         images = [self.average(self.average.map(part.to(self.device), psi=0.7)) for part in z.split(8)]
         save_grid(path, to_uint8(torch.cat(images)), 8)
 
+    def load(self, model: str | Path) -> int:
+        """Go on from a model; returns the pictures that its generator had seen."""
+        return load_gan(model, generator=self.generator, average=self.average, discriminator=self.discriminator)
+
+    def export(self, folder: str | Path, images_seen: int) -> None:
+        """Write the averaged generator, and what it takes to go on, into a model folder."""
+        export_gan(folder, generator=self.generator, average=self.average, discriminator=self.discriminator, images_seen=images_seen)
+
     def _real(self, sources: Sequence[torch.Generator]) -> torch.Tensor:
         indices = [int(torch.randint(len(self.pictures), (1,), generator=g)) for g in sources]
         images = self.pictures.images(indices).to(self.device)
@@ -202,8 +210,8 @@ def main(args: argparse.Namespace) -> int:
     task = GANTask(config, cache, seed=args.seed, device=device)
     before = 0
     if args.start:
-        before = load_gan(args.start, generator=task.generator, average=task.average, discriminator=task.discriminator)
+        before = task.load(args.start)
     seen = start(task, args, config, images=400_000, batch=16)
     if args.export and seen is not None:
-        export_gan(args.export, generator=task.generator, average=task.average, discriminator=task.discriminator, images_seen=before + seen)
+        task.export(args.export, before + seen)
     return finish()

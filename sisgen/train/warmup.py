@@ -23,7 +23,6 @@ from sisgen.devices import pick_device
 from sisgen.generators.discriminator import DiscriminatorBlock
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.nets.layers import EqualLinear
-from sisgen.train.checkpoints import export_gan, load_gan
 from sisgen.train.command import finish, start
 from sisgen.train.ema import update_ema
 from sisgen.train.gan import PRESETS, GANConfig, GANTask
@@ -124,7 +123,8 @@ class WarmupTask(GANTask):
         self.optimizer.step()
         self.kl_weight.follow(float(self.processes.average(kl)), self.warmup.kl_target, self.warmup.kl_rate)
         update_ema(self.average, self.generator, batch=info.batch_size, images_seen=info.images_seen, half_life=2_000.0)
-        return {"difference": float(self.processes.average(difference)), "kl": float(kl), "kl_weight": float(self.kl_weight.log_value.exp())}
+        stats = {"difference": difference, "kl": kl, "kl_weight": self.kl_weight.log_value.exp()}
+        return {name: float(self.processes.average(value)) for name, value in stats.items()}
 
 @torch.no_grad()
 def silence(generator: StyleGAN2) -> None:
@@ -160,12 +160,12 @@ def main(args: argparse.Namespace) -> int:
     task = WarmupTask(config, cache, seed=args.seed, device=device)
     before = 0
     if args.start:
-        before = load_gan(args.start, generator=task.generator, average=task.average, discriminator=task.discriminator)
+        before = task.load(args.start)
         silence(task.generator)
         silence(task.average)
     seen = start(task, args, config, images=20_000, batch=16)
     if seen is not None:
-        export_gan(args.export, generator=task.generator, average=task.average, discriminator=task.discriminator, images_seen=before + seen)
+        task.export(args.export, before + seen)
     return finish()
 
 

@@ -1,0 +1,154 @@
+"""The engine: caches change nothing but the time, and a picture depends on its own seed and drawing alone."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sisgen.conditions.mask import mask_condition
+from sisgen.engines import rearrange as module
+from sisgen.engines.rearrange import RearrangeEngine, latents
+from sisgen.io.configs import from_dict, read_json
+from sisgen.pipeline import Pipeline
+from sisgen.types import Condition, LabelSet
+
+PSI = 0.7
+
+
+@pytest.fixture
+def engine(tiny_model: Path) -> RearrangeEngine:
+    """An engine whose caches are empty."""
+    return Pipeline.from_pretrained(tiny_model, device="cpu").engine
+
+
+@pytest.fixture(scope="module")
+def drawing(tiny_model: Path) -> Condition:
+    """A hat over a face, the lower quarter left open."""
+    labels = np.zeros((32, 32), dtype=np.int64)
+    labels[12:24, 8:24] = 1
+    labels[2:12, 6:26] = 3
+    labels[24:] = -1
+    return mask_condition(labels, from_dict(LabelSet, read_json(tiny_model / "config.json")["labels"]), 32)
+
+
+def make(engine: RearrangeEngine, condition: Condition | None, seeds: list[int], strength: float = 1.0) -> torch.Tensor:
+    return engine.synthesize(condition, seeds, truncation=PSI, strength=strength)[0]
+
+
+def test_latents_are_those_of_the_official_tools() -> None:
+    made = latents([0, 3, 2**32 - 1], 8)
+    assert made.shape == (3, 8) and made.dtype == torch.float32
+    assert np.array_equal(made[1].numpy(), np.random.RandomState(3).randn(8).astype(np.float32))
+
+
+def test_a_cached_style_gives_the_same_picture(engine: RearrangeEngine, drawing: Condition) -> None:
+    first = make(engine, drawing, [3, 5])
+    assert len(engine._cache) == 2
+    assert torch.equal(make(engine, drawing, [3, 5]), first)
+    assert torch.equal(make(engine, drawing, [3, 5]), first)
+    assert len(engine._cache) == 2
+
+
+def test_a_picture_does_not_depend_on_its_batch(tiny_model: Path, drawing: Condition) -> None:
+    def fresh() -> RearrangeEngine:
+        return Pipeline.from_pretrained(tiny_model, device="cpu").engine
+
+    together = make(fresh(), drawing, [3, 5, 8, 5])
+    assert torch.equal(together[1], together[3])
+    for i, seed in enumerate([3, 5, 8]):
+        assert torch.allclose(make(fresh(), drawing, [seed]), together[i : i + 1], atol=1e-5)
+
+
+def test_a_drawing_changes_the_picture_and_blank_or_powerless_ones_do_not(engine: RearrangeEngine, drawing: Condition) -> None:
+    plain = make(engine, None, [3, 5])
+    ws = engine.generator.map(latents([3, 5], 8), psi=PSI)
+    assert torch.allclose(plain, engine.generator(ws), atol=1e-6)
+    assert float((make(engine, drawing, [3, 5]) - plain).abs().mean()) > 1e-3
+    assert torch.equal(make(engine, drawing, [3, 5], strength=0.0), plain)
+    blank = Condition(kind="mask", map=torch.zeros_like(drawing.map), labels=torch.full_like(drawing.labels, -1))
+    assert torch.equal(make(engine, blank, [3, 5]), plain)
+
+
+def test_strength_goes_from_the_sample_to_the_drawing(engine: RearrangeEngine, drawing: Condition) -> None:
+    style = engine.recall([3], PSI)
+    own = style.memory.own
+    half, full = (engine.map_condition(drawing, style, strength).probs for strength in (0.5, 1.0))
+    assert torch.allclose(half, (own + full) / 2, atol=1e-6)
+    assert torch.allclose(full.sum(dim=1), torch.ones(1, 16, 16), atol=1e-5)
+
+
+def test_unpainted_places_keep_the_samples_own_proxy(engine: RearrangeEngine, drawing: Condition) -> None:
+    style = engine.recall([3], PSI)
+    proxy = engine.map_condition(drawing, style).probs
+    assert torch.equal(proxy[:, :, 12:], style.memory.own[:, :, 12:])
+    assert not torch.allclose(proxy[:, :, :12], style.memory.own[:, :, :12], atol=1e-2)
+
+
+def test_the_own_proxy_gives_the_plain_sample(engine: RearrangeEngine) -> None:
+    plain = make(engine, None, [3, 5])
+    assert torch.equal(engine.synthesize_proxy(engine.proxy_of([3, 5], PSI), [3, 5], PSI), plain)
+    assert not torch.allclose(engine.synthesize_proxy(engine.proxy_of([5, 3], PSI), [3, 5], PSI), plain, atol=1e-3)
+
+
+def test_a_returned_picture_may_be_changed(engine: RearrangeEngine) -> None:
+    first = make(engine, None, [3]).clone()
+    with torch.inference_mode():
+        make(engine, None, [3]).zero_()
+    assert torch.equal(make(engine, None, [3]), first)
+
+
+def test_truncation_has_its_own_place_in_the_cache(engine: RearrangeEngine) -> None:
+    low, high = (engine.synthesize(None, [3], truncation=psi, strength=1.0)[0] for psi in (0.2, 1.0))
+    assert not torch.equal(low, high) and len(engine._cache) == 2
+
+
+def test_the_hops_are_timed(engine: RearrangeEngine, drawing: Condition) -> None:
+    _, timings = engine.synthesize(drawing, [3], truncation=PSI, strength=1.0)
+    assert list(timings) == ["style", "proxy", "rearrange", "generate"] and min(timings.values()) > 0
+
+
+def test_a_full_cache_lets_the_oldest_go(engine: RearrangeEngine, drawing: Condition, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = make(engine, drawing, list(range(6)))
+    size = engine._cache_bytes // 6
+    engine._cache.clear()
+    engine._cache_bytes = 0
+    monkeypatch.setattr(module, "CACHE_BYTES", 3 * size)
+
+    made = torch.cat([make(engine, drawing, [seed]) for seed in range(6)])
+    assert torch.allclose(made, wanted, atol=1e-5)
+    assert [key[0] for key in engine._cache] == [3, 4, 5] and engine._cache_bytes == 3 * size
+    make(engine, drawing, [3])
+    make(engine, drawing, [9])
+    assert [key[0] for key in engine._cache] == [5, 3, 9]  # what was used last stays
+
+    # A call that needs more than there is room for is served all the same.
+    assert torch.allclose(make(engine, drawing, list(range(6))), wanted, atol=1e-5)
+    make(engine, drawing, [7])
+    assert len(engine._cache) <= 3 and engine._cache_bytes == len(engine._cache) * size
+
+
+def test_threads_that_push_each_others_styles_out_get_their_own_pictures(
+    engine: RearrangeEngine, drawing: Condition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = [make(engine, drawing, [seed, seed + 1]) for seed in range(4)]
+    size = engine._cache_bytes // 5
+    engine._cache.clear()
+    engine._cache_bytes = 0
+    monkeypatch.setattr(module, "CACHE_BYTES", 2 * size)
+    wrong: list[int] = []
+
+    def visit(number: int) -> None:
+        for turn in range(10):
+            seed = (number + turn) % 4
+            if not torch.allclose(make(engine, drawing, [seed, seed + 1]), wanted[seed], atol=1e-5):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=visit, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert not any(thread.is_alive() for thread in threads) and wrong == []
+    assert engine._cache_bytes == len(engine._cache) * size

@@ -115,8 +115,8 @@ def _stage_table(report: Mapping[str, Any]) -> list[str]:
         cells = " | ".join(_cell(value) for value in scores["per_class"].values())
         rows.append(f"| {stage} | {_cell(scores['miou'])} | {_cell(scores['accuracy'])} | {cells} |")
     settings = report["settings"]
-    head = f"Judge B's IoU in per cent, {settings['samples']} pictures a stage, truncation {settings['truncation']}, on {settings['device']}:"
-    return [head, "", *rows, ""]
+    how = f"{settings['samples']} pictures a stage, truncation {settings['truncation']}, on {settings['device']}"
+    return [f"Judge B's IoU in per cent, {how}:", "", *rows, ""]
 
 
 def _cell(value: float | None) -> str:

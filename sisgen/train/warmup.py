@@ -48,7 +48,8 @@ class PictureEncoder(nn.Module):
         size = self.size
         while size > 4:
             seen = 12 if size == self.size else 0
-            self.add_module(f"b{size}", DiscriminatorBlock(config.channels[str(size)], config.channels[str(size // 2)], image_channels=seen))
+            block = DiscriminatorBlock(config.channels[str(size)], config.channels[str(size // 2)], image_channels=seen)
+            self.add_module(f"b{size}", block)
             size //= 2
         self.hidden = EqualLinear(config.channels["4"] * 16, 256, activation=True)
         self.out = EqualLinear(256, 2 * config.z_dim)

@@ -96,7 +96,7 @@ def test_kill_9_and_the_same_program_goes_on(start_tiny_gan: Start, make_task: C
     shown, errors = second.communicate(timeout=100)
     assert second.returncode == 0, errors
     assert [json.loads(line)["step"] for line in shown.splitlines()] == [steps - 2, steps - 1]
-    assert not list((tmp_path / "run").glob("*.partial"))
+    assert not list((tmp_path / "run").glob(".state-*"))
 
     run_loop(make_task(), settings(tmp_path / "whole", images=steps * 8))
     after, whole = load_newest_state(tmp_path / "run"), load_newest_state(tmp_path / "whole")
@@ -125,7 +125,7 @@ def test_only_damaged_snapshots_start_anew(make_task: Callable[..., GANTask], tm
 
 
 def test_two_snapshots_are_kept_and_no_half_written_one(make_task: Callable[..., GANTask], tmp_path: Path) -> None:
-    (tmp_path / "state-000000001.partial").write_bytes(b"half")
+    (tmp_path / ".state-000000001-0a.pt").write_bytes(b"half")
     for step in (1, 2, 3):
         save_state(make_task(), tmp_path, step)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state-000000002.pt", "state-000000003.pt"]

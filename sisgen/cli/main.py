@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
 import sys
 from collections.abc import Sequence
@@ -23,9 +22,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"sisgen {sisgen.__version__}")
     subparsers = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
     for verb in VERBS:
-        name = f"sisgen.cli.{verb}"
-        if importlib.util.find_spec(name) is not None:
-            importlib.import_module(name).add_parser(subparsers)
+        importlib.import_module(f"sisgen.cli.{verb}").add_parser(subparsers)
     return parser
 
 

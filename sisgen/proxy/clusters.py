@@ -139,11 +139,20 @@ def cluster_purity(probs: torch.Tensor, labels: torch.Tensor, num_labels: int) -
     Returns:
         IoU of every class [L] (0 where no cluster owns it) and the class of every cluster [K].
     """
-    hard = probs.argmax(dim=1).flatten()  # [n]
-    index = hard * num_labels + labels.flatten()
-    counts = torch.bincount(index, minlength=probs.shape[1] * num_labels).reshape(-1, num_labels).float()  # [K, L]
+    return purity(count_classes(probs, labels, num_labels))
+
+
+def count_classes(probs: torch.Tensor, labels: torch.Tensor, num_labels: int) -> torch.Tensor:
+    """Count the cells of every cluster and class: int64 [K, L]; counts of several batches may be added. Args as `cluster_purity`."""
+    index = probs.argmax(dim=1).flatten() * num_labels + labels.flatten()
+    return torch.bincount(index, minlength=probs.shape[1] * num_labels).reshape(-1, num_labels)
+
+
+def purity(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Score counts [K, L] of `count_classes`: IoU of every class [L] and the majority class of every cluster [K]."""
+    counts = counts.float()
     owner = counts.argmax(dim=1)
     assigned = torch.zeros_like(counts).scatter_(1, owner[:, None], counts.sum(dim=1, keepdim=True))
-    hits = torch.zeros(num_labels).index_add_(0, owner, counts.gather(1, owner[:, None])[:, 0])
+    hits = torch.zeros_like(counts[0]).index_add_(0, owner, counts.gather(1, owner[:, None])[:, 0])
     union = assigned.sum(dim=0) + counts.sum(dim=0) - hits
     return hits / union.clamp_min(1), owner

@@ -64,6 +64,12 @@ class StyleMemory:
     values: torch.Tensor
     prototypes: torch.Tensor
 
+    def select(self, chosen: torch.Tensor) -> StyleMemory:
+        """Keep some styles: `chosen` is bool [B] or indices."""
+        features = Features(map=self.features.map[chosen], rgb=self.features.rgb[chosen])
+        rest = {name: getattr(self, name)[chosen] for name in ("own", "keys", "values", "prototypes")}
+        return StyleMemory(features=features, **rest)
+
 
 class ProxyEmbedding(nn.Module):
     """Proxy mask [B, K, H, W] -> embeddings [B, d, h, w] that know the neighbourhood; space-to-depth loses no cell."""
@@ -113,7 +119,7 @@ class Rearranger(nn.Module):
         self.query = ProxyEmbedding(config)
         self.key = nn.Conv2d(config.channels + 3, config.dim, 1, bias=False)
         self.position = nn.Parameter(_near_is_likely(config.resolution))  # relative position bias, a table
-        self.temperature = nn.Parameter(torch.tensor(2.5))  # log of the factor of the cosines
+        self.temperature = nn.Parameter(torch.tensor(3.2))  # log of the factor of the cosines
         self.token_keys = nn.Parameter(torch.randn(config.num_clusters, config.tokens_per_cluster, config.dim))
         self.token_bias = nn.Parameter(torch.tensor(-2.0))
         self.tokens = PrototypeHead(config.w_dim, config.num_clusters, config.tokens_per_cluster, config.channels + 3)

@@ -215,14 +215,14 @@ class RearrangerTask:
 
     def _self_loss(self, batch: Batch, memory: StyleMemory, moved: Features) -> torch.Tensor:
         """Eq. 3 on the bare attention, and the same where the right answer is the sample's own features, warped."""
-        own = self.rearranger.attend(ProxyMask(probs=batch.own), memory)
-        loss = feature_distance(own, memory.features)
         known = batch.known
-        if bool(known.any()):
-            grid = batch.grid[known]
-            truth = Features(map=warp_maps(memory.features.map[known], grid), rgb=warp_maps(memory.features.rgb[known], grid))
-            loss = loss + feature_distance(Features(map=moved.map[known], rgb=moved.rgb[known]), truth)
-        return loss
+        if not bool(known.any()):
+            return torch.zeros([], device=known.device)
+        chosen, grid = memory.select(known), batch.grid[known]
+        own = self.rearranger.attend(ProxyMask(probs=chosen.own), chosen)
+        truth = Features(map=warp_maps(chosen.features.map, grid), rgb=warp_maps(chosen.features.rgb, grid))
+        warped = Features(map=moved.map[known], rgb=moved.rgb[known])
+        return feature_distance(own, chosen.features) + feature_distance(warped, truth)
 
     def _token_loss(self, batch: Batch) -> torch.Tensor:
         """Prototypes predicted from w against the sample's own cluster means, weighted by how much of a cluster there is."""

@@ -50,7 +50,8 @@ def test_the_latent_of_a_seed_is_that_of_the_official_tools(tiny_pipeline: Pipel
 def test_a_blank_canvas_is_a_plain_sample_exactly(tiny_pipeline: Pipeline) -> None:
     plain = tiny_pipeline(seeds=[3, 5]).images
     blank = mask_condition(np.full((40, 40), UNPAINTED), tiny_pipeline.labels, 32)
-    assert torch.equal(tiny_pipeline(blank, seeds=[3, 5]).images, plain)
+    result = tiny_pipeline(blank, seeds=[3, 5])
+    assert torch.equal(result.images, plain) and result.settings["condition"] is None and result.timings["rearrange"] == 0
 
 
 def test_no_strength_is_a_plain_sample_exactly(tiny_pipeline: Pipeline) -> None:

@@ -151,14 +151,14 @@ def test_a_modulated_convolution_is_that_of_the_paper(noisy: StyleGAN2) -> None:
 
 def test_clamping_bounds_the_features() -> None:
     torch.manual_seed(0)
-    generator = StyleGAN2(replace(TINY, clamp=0.25))
+    generator = StyleGAN2(replace(TINY, clamp=0.25)).requires_grad_(False)
     steps = generator.hypercolumn(ws_of(generator))
     assert max(float(step.map.abs().max()) for step in steps) <= 0.25 * 2**0.5 + 1e-6
 
 
 def test_a_conditional_mapping_reads_its_label() -> None:
     torch.manual_seed(0)
-    generator = StyleGAN2(replace(TINY, c_dim=3))
+    generator = StyleGAN2(replace(TINY, c_dim=3)).requires_grad_(False)
     z, classes = torch.randn(1, 8).expand(3, -1), torch.eye(3)
     ws = generator.map(z, classes)
     assert ws.shape == (3, TINY.num_ws, 8)

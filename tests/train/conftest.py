@@ -41,7 +41,7 @@ def start_tiny_gan() -> Callable[..., subprocess.Popen[str]]:
 
     def start(out: Path, images: int, **environment: str) -> subprocess.Popen[str]:
         root = Path(__file__).parents[2]
-        env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root), **environment}
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(root), **environment}
         words = [sys.executable, str(Path(__file__).with_name("tiny_gan.py")), str(out), str(images)]
         return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
 

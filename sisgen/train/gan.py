@@ -80,6 +80,7 @@ class GANTask:
         self.discriminator.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.augment = AdaptiveAugment(target=config.ada_target)
+        self.seen_before = 0  # pictures that the generator saw in earlier runs
 
         # Lazy regularization scales the discriminator's Adam (Karras et al. 2020, appendix B).
         lazy = config.r1_interval / (config.r1_interval + 1)
@@ -135,13 +136,14 @@ class GANTask:
         images = [self.average(self.average.map(part.to(self.device), psi=0.7)) for part in z.split(8)]
         save_grid(path, to_uint8(torch.cat(images)), 8)
 
-    def load(self, model: str | Path) -> int:
-        """Go on from a model; returns the pictures that its generator had seen."""
-        return load_gan(model, generator=self.generator, average=self.average, discriminator=self.discriminator)
+    def load(self, model: str | Path) -> None:
+        """Go on from a model; the average keeps what it has, since it counts the pictures of earlier runs too."""
+        self.seen_before = load_gan(model, generator=self.generator, average=self.average, discriminator=self.discriminator)
 
     def export(self, folder: str | Path, images_seen: int) -> None:
-        """Write the averaged generator, and what it takes to go on, into a model folder."""
-        export_gan(folder, generator=self.generator, average=self.average, discriminator=self.discriminator, images_seen=images_seen)
+        """Write the averaged generator, and what it takes to go on, into a model folder; `images_seen` are those of this run."""
+        total = self.seen_before + images_seen
+        export_gan(folder, generator=self.generator, average=self.average, discriminator=self.discriminator, images_seen=total)
 
     def _real(self, sources: Sequence[torch.Generator]) -> torch.Tensor:
         indices = [int(torch.randint(len(self.pictures), (1,), generator=g)) for g in sources]
@@ -179,7 +181,8 @@ class GANTask:
         self.processes.average_gradients([*self.discriminator.parameters(), *self.generator.parameters()])
         self.d_optimizer.step()
         self.g_optimizer.step()
-        update_ema(self.average, self.generator, batch=info.batch_size, images_seen=info.images_seen, half_life=self.config.ema_half_life)
+        seen = self.seen_before + info.images_seen
+        update_ema(self.average, self.generator, batch=info.batch_size, images_seen=seen, half_life=self.config.ema_half_life)
 
 
 def _mixing_cut(source: torch.Generator, num_ws: int, probability: float) -> int:
@@ -208,10 +211,9 @@ def main(args: argparse.Namespace) -> int:
     bf16 = device.type == "cuda"
     config = GANConfig(generator=sizes, lr=args.lr, r1_gamma=args.gamma, unpack=unpack, ada_target=args.ada, bf16=bf16)
     task = GANTask(config, cache, seed=args.seed, device=device)
-    before = 0
     if args.start:
-        before = task.load(args.start)
+        task.load(args.start)
     seen = start(task, args, config, images=400_000, batch=16)
     if args.export and seen is not None:
-        task.export(args.export, before + seen)
+        task.export(args.export, seen)
     return finish()

@@ -20,7 +20,7 @@ from torch import nn
 
 from sisgen.data.cache import PortraitCache
 from sisgen.devices import pick_device
-from sisgen.generators.discriminator import DiscriminatorBlock
+from sisgen.generators.discriminator import DiscriminatorBlock, logistic_discriminator_loss, logistic_generator_loss
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.nets.layers import EqualLinear
 from sisgen.train.command import finish, start
@@ -35,6 +35,7 @@ class WarmupConfig:
 
     gan: GANConfig = field(default_factory=GANConfig)
     lr: float = 2e-3
+    adversarial: float = 0.0  # pull of the discriminator on a decoded picture, relative to that of the difference; 0 = none
     kl_target: float = 1.4  # nats a latent dimension
     kl_rate: float = 0.01  # speed of the KL weight
 
@@ -92,8 +93,8 @@ class WarmupTask(GANTask):
             self.encoder = PictureEncoder(config.gan.generator)
         self.encoder.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.kl_weight = KLWeight().to(self.device)
-        parameters = [*self.encoder.parameters(), *self.generator.parameters()]
-        self.optimizer = torch.optim.Adam(parameters, lr=config.lr, betas=(0.5, 0.99))
+        self.trained = [*self.encoder.parameters(), *self.generator.parameters()]
+        self.optimizer = torch.optim.Adam(self.trained, lr=config.lr, betas=(0.5, 0.99))
 
     def networks(self) -> Mapping[str, nn.Module]:
         """Name everything that a snapshot holds."""
@@ -101,7 +102,7 @@ class WarmupTask(GANTask):
 
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
         """Name the optimizers."""
-        return {"autoencoder": self.optimizer}
+        return {"autoencoder": self.optimizer, "discriminator": self.d_optimizer}
 
     def step(self, info: StepInfo) -> dict[str, float]:
         """Encode, decode, compare."""
@@ -112,20 +113,49 @@ class WarmupTask(GANTask):
         z = mean + noise * (0.5 * log_variance).exp()
         ws = self.generator.map(z)
         with torch.no_grad():
-            self.generator.mapping.w_avg.lerp_(ws[:, 0].mean(dim=0), 0.01)
+            self.generator.mapping.w_avg.lerp_(self.processes.average(ws[:, 0].mean(dim=0)), 0.01)
         image = self.generator(ws, noise_mode="none")
 
         difference = pyramid_distance(image, real)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()  # nats a dimension
         loss = difference + float(self.kl_weight.log_value.exp()) * kl
+        stats = {"difference": difference, "kl": kl, "kl_weight": self.kl_weight.log_value.exp()}
+        if self.warmup.adversarial > 0:
+            wanted, d_loss = self._sharpen(image, real, difference, info)
+            loss = loss + (image * wanted).sum()
+            stats["d_loss"] = d_loss
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.processes.average_gradients([*self.encoder.parameters(), *self.generator.parameters()])
+        loss.backward(inputs=self.trained)
+        self.processes.average_gradients(self.trained)
         self.optimizer.step()
         self.kl_weight.follow(float(self.processes.average(kl)), self.warmup.kl_target, self.warmup.kl_rate)
-        update_ema(self.average, self.generator, batch=info.batch_size, images_seen=info.images_seen, half_life=2_000.0)
-        stats = {"difference": difference, "kl": kl, "kl_weight": self.kl_weight.log_value.exp()}
+        seen = self.seen_before + info.images_seen
+        update_ema(self.average, self.generator, batch=info.batch_size, images_seen=seen, half_life=2_000.0)
         return {name: float(self.processes.average(value)) for name, value in stats.items()}
+
+
+    def _sharpen(
+        self, image: torch.Tensor, real: torch.Tensor, difference: torch.Tensor, info: StepInfo
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Train the discriminator on decoded against real pictures; the gradient that it sends to the decoded ones.
+
+        That gradient is scaled to `adversarial` times the length of the difference's (after Esser et al., VQGAN, eq. 7).
+        """
+        seen = image.detach().requires_grad_()
+        fake_logits, real_logits = self.discriminator(seen), self.discriminator(real)
+        (wanted,) = torch.autograd.grad(logistic_generator_loss(fake_logits).mean(), seen, retain_graph=True)
+        weights = list(self.discriminator.parameters())
+        self.d_optimizer.zero_grad(set_to_none=True)
+        d_loss = logistic_discriminator_loss(real_logits, fake_logits).mean()
+        d_loss.backward(inputs=weights)
+        if info.step % self.config.r1_interval == 0:
+            self._penalize(real, [])
+        self.processes.average_gradients(weights)
+        self.d_optimizer.step()
+        (pull,) = torch.autograd.grad(difference, image, retain_graph=True)
+        scale = self.processes.average(pull.norm() / wanted.norm().clamp_min(1e-12))
+        return wanted * (scale * self.warmup.adversarial), d_loss
+
 
 @torch.no_grad()
 def silence(generator: StyleGAN2) -> None:
@@ -149,6 +179,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="cache of pictures, from `python -m sisgen data`")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="thin", help="width; thin for CPUs, base for a GPU (default: thin)")
     parser.add_argument("--start", help="model to start from (default: from scratch)")
+    parser.add_argument("--adversarial", type=float, default=0.0, help="pull of the discriminator, 0.5 sharpens (default: 0, none)")
     parser.add_argument("--export", required=True, help="model folder to write; `train gan --start` goes on from it")
 
 
@@ -157,16 +188,13 @@ def main(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     cache = PortraitCache(args.data)
     sizes = StyleGAN2Config(resolution=cache.size, channels=PRESETS[args.preset])
-    config = WarmupConfig(gan=GANConfig(generator=sizes, unpack=2 if args.preset == "thin" else 1))
+    config = WarmupConfig(adversarial=args.adversarial, gan=GANConfig(generator=sizes, unpack=2 if args.preset == "thin" else 1))
     task = WarmupTask(config, cache, seed=args.seed, device=device)
-    before = 0
     if args.start:
-        before = task.load(args.start)
+        task.load(args.start)
         silence(task.generator)
         silence(task.average)
     seen = start(task, args, config, images=20_000, batch=16)
     if seen is not None:
-        task.export(args.export, before + seen)
+        task.export(args.export, seen)
     return finish()
-
-

@@ -11,10 +11,10 @@ import torch
 from torch.nn import functional as F
 
 from sisgen.cli.main import main
-from sisgen.data.cache import write_cache
+from sisgen.data.cache import PortraitCache, write_cache
 from sisgen.generators.discriminator import Discriminator
 from sisgen.generators.stylegan2 import StyleGAN2Config
-from sisgen.io.configs import read_json
+from sisgen.io.configs import read_json, write_json
 from sisgen.train.checkpoints import load_gan, load_generator
 from sisgen.train.gan import GANConfig, GANTask
 from sisgen.train.loop import StepInfo, generator_for
@@ -131,6 +131,21 @@ def test_training_starts_warm_from_a_model(trained: Path, tmp_path: Path) -> Non
     first, second = load_generator(tmp_path / "model"), load_generator(tmp_path / "again")
     for name, weight in first.named_parameters():
         assert torch.allclose(weight, second.get_parameter(name), atol=0.02), name  # raw and averaged weights are a step apart
+    assert read_json(tmp_path / "again" / "config.json")["images_seen"] == 4 + 2
+
+
+def test_a_warm_start_keeps_the_average(trained: Path, tmp_path: Path) -> None:
+    """After a million pictures one step moves the average by little, though this run has seen none yet."""
+    shutil.copytree(trained / "model", tmp_path / "model")
+    content = read_json(tmp_path / "model" / "config.json")
+    write_json(tmp_path / "model" / "config.json", {**content, "images_seen": 10**6})
+    config = GANConfig(generator=load_generator(tmp_path / "model").config, unpack=2)
+    task = GANTask(config, PortraitCache(trained / "cache"))
+    task.load(tmp_path / "model")
+    with torch.no_grad():
+        task.average.synthesis.b8.conv1.weight.fill_(7.0)
+    task.step(StepInfo(step=1, sample_ids=(0, 1), batch_size=2, images_seen=0, total_images=100, seed=0))
+    assert torch.allclose(task.average.synthesis.b8.conv1.weight, torch.tensor(7.0), atol=0.01)
 
 
 def test_a_model_folder_gives_all_three_networks(trained: Path) -> None:

@@ -133,7 +133,6 @@ class WarmupTask(GANTask):
         update_ema(self.average, self.generator, batch=info.batch_size, images_seen=seen, half_life=2_000.0)
         return {name: float(self.processes.average(value)) for name, value in stats.items()}
 
-
     def _sharpen(
         self, image: torch.Tensor, real: torch.Tensor, difference: torch.Tensor, info: StepInfo
     ) -> tuple[torch.Tensor, torch.Tensor]:

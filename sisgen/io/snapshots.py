@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ def load_newest_state(folder: Path, pattern: str = "state-*.pt") -> dict[str, An
     """Read the newest snapshot of a run that is whole; `None` when there is none."""
     for path in sorted(folder.glob(pattern), reverse=True):
         try:
+            if not zipfile.is_zipfile(path):  # PyTorch would try its old format, which fails in any way on any bytes
+                raise ValueError("it is cut off or no snapshot")
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
             log.warning("skipping the damaged snapshot %s: %s", path.name, str(error).split("\n")[0])

@@ -1,6 +1,6 @@
 """Draws the README's picture: drawings on top, below them what one seed a row makes of each.
 
-    python benchmarks/overview.py --model portraits --masks examples/masks --seeds 3 11 24 --out examples/overview.png
+Run `python benchmarks/overview.py --seeds 3 11 24`.
 """
 
 from __future__ import annotations

@@ -59,14 +59,15 @@ class SqueezeNet(nn.Module):
         self.conv_final = nn.Conv2d(NUM_FEATURES, 1000, 1)
         self.register_buffer("mean", torch.tensor(MEAN_BGR).reshape(1, 3, 1, 1), persistent=False)
 
-    def stages(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    def stages(self, images: torch.Tensor, last: str = "fire9") -> dict[str, torch.Tensor]:
         """Give the activations after conv1 and every fire module, before pooling.
 
         Args:
             images: float [B, 3, H, W] RGB in [-1, 1], taken at their own size.
+            last: the stage to stop at.
 
         Returns:
-            "conv1", "fire2", ..., "fire9" -> [B, C, h, w].
+            "conv1", "fire2", ..., `last` -> [B, C, h, w].
         """
         check_shape("images", images, (None, 3, None, None))
         x = (images.flip(1) + 1) * 127.5 - self.mean  # RGB in [-1, 1] to centred BGR
@@ -74,6 +75,8 @@ class SqueezeNet(nn.Module):
         x = F.relu(self.conv1(x.contiguous(memory_format=torch.channels_last)))
         stages["conv1"] = x
         for name in FIRES:
+            if last in stages:
+                break
             if list(stages)[-1] in POOLED_AFTER:
                 x = F.max_pool2d(x, 3, stride=2, ceil_mode=True)
             x = self.get_submodule(name)(x)
@@ -97,6 +100,27 @@ class SqueezeNet(nn.Module):
         size = (INPUT_SIZE, INPUT_SIZE)
         resized = F.interpolate(images.clamp(-1, 1), size=size, mode="bilinear", antialias=True, align_corners=False)
         return self.stages(resized)["fire9"].mean(dim=(2, 3))
+
+
+def perceptual_distance(net: SqueezeNet, a: torch.Tensor, b: torch.Tensor, last: str = "fire4") -> torch.Tensor:
+    """Compare pictures by early features of unit length a place (SqueezeNet-perceptual; not LPIPS, whose heads fit v1.1).
+
+    Args:
+        net: frozen.
+        a: float [B, 3, H, W] in [-1, 1], takes gradients.
+        b: the reference, takes none.
+        last: the deepest stage that counts.
+
+    Returns:
+        A number, the mean over stages.
+    """
+    with torch.no_grad():
+        wanted = net.stages(b, last)
+    parts = []
+    for name, x in net.stages(a, last).items():
+        difference = F.normalize(x, dim=1) - F.normalize(wanted[name], dim=1)
+        parts.append(difference.square().sum(dim=1).mean())
+    return torch.stack(parts).mean()
 
 
 def load_squeezenet(folder: str | Path, device: torch.device | str = "cpu") -> SqueezeNet:

@@ -65,8 +65,8 @@ class MapperTask:
         engine.eval().requires_grad_(False)
         engine.mapper.requires_grad_(True).train()
         self.optimizer = torch.optim.Adam(engine.mapper.parameters(), lr=config.lr, betas=(0.9, 0.99))
-        sample = [self._pairs([generator_for(0, i, stream=7) for i in range(16)])[1] for _ in range(1)]
-        self.weights = class_weights(torch.cat(sample).argmax(dim=1), len(label_set), 0.3).to(engine.device)
+        typical = self._pairs([generator_for(0, i, stream=7) for i in range(16)])[1].argmax(dim=1)
+        self.weights = class_weights(typical, len(label_set), 0.3).to(engine.device)
 
     def networks(self) -> Mapping[str, nn.Module]:
         """Name everything that a snapshot holds."""

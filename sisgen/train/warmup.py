@@ -23,9 +23,10 @@ from sisgen.devices import pick_device
 from sisgen.generators.discriminator import DiscriminatorBlock, logistic_discriminator_loss, logistic_generator_loss
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.nets.layers import EqualLinear
+from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet, perceptual_distance
 from sisgen.train.command import finish, start
 from sisgen.train.ema import update_ema
-from sisgen.train.gan import PRESETS, GANConfig, GANTask
+from sisgen.train.gan import PRESETS, GANConfig, GANTask, Pictures
 from sisgen.train.loop import StepInfo, generator_for
 
 
@@ -35,6 +36,7 @@ class WarmupConfig:
 
     gan: GANConfig = field(default_factory=GANConfig)
     lr: float = 2e-3
+    perceptual: float = 1.0  # weight of the features' difference beside the pixels'; needs SqueezeNet
     adversarial: float = 0.0  # pull of the discriminator on a decoded picture, relative to that of the difference; 0 = none
     kl_target: float = 1.4  # nats a latent dimension
     kl_rate: float = 0.01  # speed of the KL weight
@@ -85,7 +87,15 @@ class WarmupTask(GANTask):
 
     name = "warmup"
 
-    def __init__(self, config: WarmupConfig, pictures: PortraitCache, *, seed: int = 0, device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        config: WarmupConfig,
+        pictures: Pictures,
+        perceptual: SqueezeNet | None = None,  # None compares pixels only
+        *,
+        seed: int = 0,
+        device: torch.device | None = None,
+    ) -> None:
         super().__init__(config.gan, pictures, seed=seed, device=device)
         self.warmup = config
         with torch.random.fork_rng(devices=[]):
@@ -93,6 +103,7 @@ class WarmupTask(GANTask):
             self.encoder = PictureEncoder(config.gan.generator)
         self.encoder.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.kl_weight = KLWeight().to(self.device)
+        self.perceptual = perceptual.to(self.device) if perceptual is not None and config.perceptual > 0 else None
         self.trained = [*self.encoder.parameters(), *self.generator.parameters()]
         self.optimizer = torch.optim.Adam(self.trained, lr=config.lr, betas=(0.5, 0.99))
 
@@ -117,6 +128,8 @@ class WarmupTask(GANTask):
         image = self.generator(ws, noise_mode="none")
 
         difference = pyramid_distance(image, real)
+        if self.perceptual is not None:
+            difference = difference + self.warmup.perceptual * perceptual_distance(self.perceptual, image, real)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()  # nats a dimension
         loss = difference + float(self.kl_weight.log_value.exp()) * kl
         stats = {"difference": difference, "kl": kl, "kl_weight": self.kl_weight.log_value.exp()}
@@ -179,6 +192,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=sorted(PRESETS), default="thin", help="width; thin for CPUs, base for a GPU (default: thin)")
     parser.add_argument("--start", help="model to start from (default: from scratch)")
     parser.add_argument("--adversarial", type=float, default=0.0, help="pull of the discriminator, 0.5 sharpens (default: 0, none)")
+    parser.add_argument("--squeezenet", type=Path, help="folder of SqueezeNet for a perceptual difference (default: pixels only)")
     parser.add_argument("--export", required=True, help="model folder to write; `train gan --start` goes on from it")
 
 
@@ -188,7 +202,8 @@ def main(args: argparse.Namespace) -> int:
     cache = PortraitCache(args.data)
     sizes = StyleGAN2Config(resolution=cache.size, channels=PRESETS[args.preset])
     config = WarmupConfig(adversarial=args.adversarial, gan=GANConfig(generator=sizes, unpack=2 if args.preset == "thin" else 1))
-    task = WarmupTask(config, cache, seed=args.seed, device=device)
+    perceptual = None if args.squeezenet is None else load_squeezenet(args.squeezenet, device)
+    task = WarmupTask(config, cache, perceptual, seed=args.seed, device=device)
     if args.start:
         task.load(args.start)
         silence(task.generator)

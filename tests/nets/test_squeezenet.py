@@ -7,7 +7,7 @@ import torch
 
 from sisgen.data.degrade import blur
 from sisgen.errors import CheckpointError
-from sisgen.nets.squeezenet import NUM_FEATURES, SqueezeNet, load_squeezenet
+from sisgen.nets.squeezenet import NUM_FEATURES, SqueezeNet, load_squeezenet, perceptual_distance
 
 FOLDER = Path(__file__).parents[2] / "checkpoints" / "squeezenet"
 
@@ -40,3 +40,16 @@ def test_shipped_weights_tell_a_blurred_picture_from_another_noise() -> None:
 def test_missing_folder_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="does not exist"):
         load_squeezenet(tmp_path)
+
+
+def test_perceptual_distance_is_zero_for_equal_pictures_and_grows_with_blur() -> None:
+    torch.manual_seed(0)
+    net = SqueezeNet().eval().requires_grad_(False)
+    sharp = torch.rand(2, 3, 64, 64) * 2 - 1
+    soft = torch.nn.functional.avg_pool2d(sharp, 3, stride=1, padding=1)
+    softer = torch.nn.functional.avg_pool2d(sharp, 7, stride=1, padding=3)
+    assert float(perceptual_distance(net, sharp, sharp)) == 0.0
+    assert 0 < float(perceptual_distance(net, soft, sharp)) < float(perceptual_distance(net, softer, sharp))
+    soft.requires_grad_()
+    perceptual_distance(net, soft, sharp).backward()
+    assert soft.grad is not None and float(soft.grad.abs().sum()) > 0

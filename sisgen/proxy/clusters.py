@@ -107,13 +107,24 @@ def fit_clusters(config: ProxyConfig, joined: torch.Tensor, *, seed: int = 0) ->
     scale = values[leading].clamp_min(1e-8).rsqrt()
     clusters.whitening.copy_((vectors[:, leading] * scale).t())
 
-    # Centroids.
+    # Centroids: a coarse k-means first, so that small parts (an eye, a brow) get as many rows as the backdrop in the fine one.
     rows = joined @ clusters.whitening.t()
-    kmeans = MiniBatchKMeans(config.num_clusters, batch_size=8192, n_init=4, max_iter=60, random_state=seed)
-    kmeans.fit(rows.numpy())
+    coarse = MiniBatchKMeans(max(2, config.num_clusters // 2), batch_size=4096, n_init=2, max_iter=40, random_state=seed)
+    groups = torch.from_numpy(coarse.fit_predict(rows.numpy())).long()
+    kmeans = MiniBatchKMeans(config.num_clusters, batch_size=4096, n_init=3, max_iter=60, random_state=seed)
+    kmeans.fit(rows[_balanced(groups, seed)].numpy())
     clusters.centroids.copy_(torch.from_numpy(kmeans.cluster_centers_))
     clusters.tau.fill_(_fit_tau(clusters, rows))
     return clusters
+
+
+def _balanced(groups: torch.Tensor, seed: int) -> torch.Tensor:
+    """Indices of rows, about as many of every group: the median group's number, rows of smaller groups taken more than once."""
+    counts = torch.bincount(groups)
+    each = int(counts[counts > 0].median())
+    source = torch.Generator().manual_seed(seed)
+    members = [(groups == group).nonzero()[:, 0] for group in range(len(counts)) if counts[group] > 0]
+    return torch.cat([rows[torch.randint(len(rows), (each,), generator=source)] for rows in members])
 
 
 def _fit_tau(clusters: FeatureClusters, rows: torch.Tensor) -> float:

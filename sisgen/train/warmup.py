@@ -192,6 +192,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=sorted(PRESETS), default="thin", help="width; thin for CPUs, base for a GPU (default: thin)")
     parser.add_argument("--start", help="model to start from (default: from scratch)")
     parser.add_argument("--adversarial", type=float, default=0.0, help="pull of the discriminator, 0.5 sharpens (default: 0, none)")
+    parser.add_argument("--kl", type=float, default=1.4, help="nats a latent dimension may carry; more is sharper (default: 1.4)")
     parser.add_argument("--squeezenet", type=Path, help="folder of SqueezeNet for a perceptual difference (default: pixels only)")
     parser.add_argument("--export", required=True, help="model folder to write; `train gan --start` goes on from it")
 
@@ -201,7 +202,8 @@ def main(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     cache = PortraitCache(args.data)
     sizes = StyleGAN2Config(resolution=cache.size, channels=PRESETS[args.preset])
-    config = WarmupConfig(adversarial=args.adversarial, gan=GANConfig(generator=sizes, unpack=2 if args.preset == "thin" else 1))
+    gan = GANConfig(generator=sizes, unpack=2 if args.preset == "thin" else 1)
+    config = WarmupConfig(gan=gan, adversarial=args.adversarial, kl_target=args.kl)
     perceptual = None if args.squeezenet is None else load_squeezenet(args.squeezenet, device)
     task = WarmupTask(config, cache, perceptual, seed=args.seed, device=device)
     if args.start:

@@ -22,12 +22,16 @@ from sisgen.data.cache import PortraitCache
 from sisgen.devices import pick_device
 from sisgen.generators.discriminator import DiscriminatorBlock, logistic_discriminator_loss, logistic_generator_loss
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from sisgen.hub import find_model
 from sisgen.nets.layers import EqualLinear
 from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet, perceptual_distance
+from sisgen.train.checkpoints import export_parts, has_part, load_part
 from sisgen.train.command import finish, start
 from sisgen.train.ema import update_ema
 from sisgen.train.gan import PRESETS, GANConfig, GANTask, Pictures
 from sisgen.train.loop import StepInfo, generator_for
+
+ENCODER_FILE = "warmup_encoder"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +118,18 @@ class WarmupTask(GANTask):
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
         """Name the optimizers."""
         return {"autoencoder": self.optimizer, "discriminator": self.d_optimizer}
+
+    def load(self, model: str | Path) -> None:
+        """Go on from a model, with its encoder where it has one."""
+        super().load(model)
+        folder = find_model(str(model)).path
+        if has_part(folder, ENCODER_FILE, {}):
+            load_part(folder, ENCODER_FILE, self.encoder)
+
+    def export(self, folder: str | Path, images_seen: int) -> None:
+        """Write the generator, the encoder and what else it takes to go on into a model folder."""
+        super().export(folder, images_seen)
+        export_parts(folder, {ENCODER_FILE: self.encoder}, {})
 
     def step(self, info: StepInfo) -> dict[str, float]:
         """Encode, decode, compare."""

@@ -1,6 +1,6 @@
 """How fast the page follows the pen, in a real headless Chromium, next to Gradio's own trivial round trip in the same run.
 
-    python benchmarks/app_latency.py --model portraits
+    python -m benchmarks.app_latency --model portraits
 
 Starts `app.py` as a visitor's machine would, and prints one JSON line: seconds until the page is usable, milliseconds from
 pen-up to the new picture, Gradio's trivial round trip, and pictures a second while the pen moves.

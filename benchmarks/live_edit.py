@@ -1,6 +1,6 @@
 """What a live edit costs inside the pipeline, next to the plain generator's forward in the same run.
 
-    python benchmarks/live_edit.py --model portraits
+    python -m benchmarks.live_edit --model portraits
 
 Prints one JSON line: median milliseconds of the edit (mask to picture, cached seed) and of each hop, of the generator's
 uncut forward, and their ratio.

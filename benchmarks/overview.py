@@ -1,6 +1,6 @@
 """Draws the README's picture: drawings on top, below them what one seed a row makes of each.
 
-Run `python benchmarks/overview.py --seeds 3 11 24`.
+Run `python -m benchmarks.overview --seeds 3 11 24`.
 """
 
 from __future__ import annotations

@@ -34,13 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SisgenError as error:
         return _fail(error)
     prepare_environment()
+    stop = catch_signals()  # before the page is up: whoever can reach it can end it
     context = build_context(settings)
     page = serve(context)
     sys.stdout.write(f"Open {page.share_url or page.local_url} in a browser; Ctrl+C ends it.\n")
     sys.stdout.flush()
     try:
         warm_up(context)  # while the first browser is still loading the page
-        code = wait_for_signal()
+        code = wait_for_signal(stop)
     except SisgenError as error:
         code = _fail(error)
     threading.Thread(target=_end_by_force, args=(code,), daemon=True).start()
@@ -114,11 +115,16 @@ def serve(context: Context) -> gr.Blocks:
     return page
 
 
-def wait_for_signal() -> int:
-    """Sleep until SIGINT or SIGTERM comes; return the exit code for that, 0."""
+def catch_signals() -> threading.Event:
+    """Turn SIGINT and SIGTERM into an event from now on."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def wait_for_signal(stop: threading.Event) -> int:
+    """Sleep until SIGINT or SIGTERM has come; return the exit code for that, 0."""
     while not stop.wait(1.0):
         pass
     return 0

@@ -61,16 +61,14 @@ def run(args: argparse.Namespace) -> int:
 
 def print_report(report: dict[str, Any]) -> None:
     """Print the stage table and the distances."""
+    from sisgen.train.evaluation.meters import show_percent
+
     stages = report.get("stages", {})
     if stages:
         names = list(next(iter(stages.values()))["per_class"])
         print(f"{'stage':18}{'mIoU':>7}{'acc':>7}  " + "".join(f"{name[:9]:>10}" for name in names))
     for stage, scores in stages.items():
-        cells = "".join(f"{_cell(value):>10}" for value in scores["per_class"].values())
-        print(f"{stage:18}{_cell(scores['miou']):>7}{_cell(scores['accuracy']):>7}  {cells}")
+        cells = "".join(f"{show_percent(value):>10}" for value in scores["per_class"].values())
+        print(f"{stage:18}{show_percent(scores['miou']):>7}{show_percent(scores['accuracy']):>7}  {cells}")
     if report.get("distances"):
         print("SqueezeNet-FD  " + ", ".join(f"{name} {value}" for name, value in report["distances"].items()))
-
-
-def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"

@@ -120,7 +120,7 @@ class RearrangeEngine(nn.Module):
         clock.lap("proxy")
         features, current = rearrange(self, proxy, style)
         clock.lap("rearrange")
-        images = self.generator.tail(self.rearranger.refine(features, current.probs, proxy, style.memory), style.ws)
+        images = complete(self, features, current, proxy, style)
         clock.lap("generate")
         return images, clock.timings
 
@@ -176,6 +176,11 @@ def rearrange(engine: RearrangeEngine, proxy: ProxyMask, style: Style) -> tuple[
 def render(engine: RearrangeEngine, proxy: ProxyMask, style: Style) -> torch.Tensor:
     """Rearrange, refine and run the rest of the generator: images [B, 3, H, W]."""
     fine, current = rearrange(engine, proxy, style)
+    return complete(engine, fine, current, proxy, style)
+
+
+def complete(engine: RearrangeEngine, fine: Features, current: ProxyMask, proxy: ProxyMask, style: Style) -> torch.Tensor:
+    """Refine what `rearrange` gave and run the rest of the generator: images [B, 3, H, W]."""
     return engine.generator.tail(engine.rearranger.refine(fine, current.probs, proxy, style.memory), style.ws)
 
 

@@ -14,6 +14,7 @@ import torch
 from sisgen.io.configs import read_json, write_json
 from sisgen.io.files import write_text
 from sisgen.pipeline import Pipeline
+from sisgen.train.evaluation.meters import show_percent
 
 RARE = 0.6  # a class that fewer samples show gets a list of seeds
 SHOWN = 0.004  # share of the picture from which on a class counts as shown
@@ -112,12 +113,8 @@ def _stage_table(report: Mapping[str, Any]) -> list[str]:
     names = list(next(iter(report["stages"].values()))["per_class"])
     rows = [f"| stage | mIoU | accuracy | {' | '.join(names)} |", "|" + "---|" * (len(names) + 3)]
     for stage, scores in report["stages"].items():
-        cells = " | ".join(_cell(value) for value in scores["per_class"].values())
-        rows.append(f"| {stage} | {_cell(scores['miou'])} | {_cell(scores['accuracy'])} | {cells} |")
+        cells = " | ".join(show_percent(value) for value in scores["per_class"].values())
+        rows.append(f"| {stage} | {show_percent(scores['miou'])} | {show_percent(scores['accuracy'])} | {cells} |")
     settings = report["settings"]
     how = f"{settings['samples']} pictures a stage, truncation {settings['truncation']}, on {settings['device']}"
     return [f"Judge B's IoU in per cent, {how}:", "", *rows, ""]
-
-
-def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"

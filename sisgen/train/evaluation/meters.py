@@ -79,3 +79,8 @@ class StageMeter:
 def percent(value: float) -> float | None:
     """Turn a share into percent with one decimal; NaN becomes `None`."""
     return None if math.isnan(value) else round(100 * value, 1)
+
+
+def show_percent(value: float | None) -> str:
+    """Write a score for a table: one decimal, a dash where there is none."""
+    return "-" if value is None else f"{value:.1f}"

@@ -1,3 +1,7 @@
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -21,3 +25,22 @@ def test_odd_devices_get_one_sentence(name):
         pick_device(name)
 
     assert "pass --device cpu" in str(caught.value) or "GPUs" in str(caught.value)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has the setting")
+def test_freed_memory_is_kept_for_the_next_tensor():
+    code = """
+import resource, torch
+from sisgen.devices import keep_freed_memory
+torch.set_num_threads(1)
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        torch.ones(2**20)  # 4 MiB, 1,024 pages
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+assert keep_freed_memory()
+faults()
+print(faults())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 1024  # 20,480 where every tensor is mapped anew

@@ -131,8 +131,10 @@ def wait_for_signal(stop: threading.Event) -> int:
 
 
 def _load(name: str, *, device: str | None) -> Pipeline:
+    from sisgen.devices import keep_freed_memory
     from sisgen.pipeline import Pipeline
 
+    keep_freed_memory()
     return Pipeline.from_pretrained(name, device=device)
 
 

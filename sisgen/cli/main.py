@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         args = build_parser().parse_args(argv)
+        from sisgen.devices import keep_freed_memory  # brings torch in: not for --help
+
+        keep_freed_memory()
         return int(args.run(args) or 0)
     except SystemExit as stop:  # argparse's own way out of --help, --version and wrong arguments
         return stop.code if isinstance(stop.code, int) else EXIT_BAD_INPUT

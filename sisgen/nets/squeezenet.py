@@ -6,6 +6,7 @@ max-pools after conv1, fire4 and fire8, input BGR in 0..255 minus the mean colou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -28,6 +29,7 @@ FIRES = {  # name -> (input channels, squeeze channels, channels of each expansi
     "fire8": (384, 64, 256),
     "fire9": (512, 64, 256),
 }
+PERCEPTUAL_STAGE = "fire4"  # the deepest one that perceptual distances compare
 POOLED_AFTER = ("conv1", "fire4", "fire8")
 
 
@@ -102,7 +104,7 @@ class SqueezeNet(nn.Module):
         return self.stages(resized)["fire9"].mean(dim=(2, 3))
 
 
-def perceptual_distance(net: SqueezeNet, a: torch.Tensor, b: torch.Tensor, last: str = "fire4") -> torch.Tensor:
+def perceptual_distance(net: SqueezeNet, a: torch.Tensor, b: torch.Tensor, last: str = PERCEPTUAL_STAGE) -> torch.Tensor:
     """Compare pictures by early features of unit length a place (SqueezeNet-perceptual; not LPIPS, whose heads fit v1.1).
 
     Args:
@@ -116,10 +118,17 @@ def perceptual_distance(net: SqueezeNet, a: torch.Tensor, b: torch.Tensor, last:
     """
     with torch.no_grad():
         wanted = net.stages(b, last)
+    return compare_stages(net.stages(a, last), wanted, last)
+
+
+def compare_stages(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor], last: str = PERCEPTUAL_STAGE) -> torch.Tensor:
+    """Compare what `SqueezeNet.stages` gave, up to and with `last`; see `perceptual_distance`."""
     parts = []
-    for name, x in net.stages(a, last).items():
-        difference = F.normalize(x, dim=1) - F.normalize(wanted[name], dim=1)
+    for name, x in a.items():
+        difference = F.normalize(x, dim=1) - F.normalize(b[name], dim=1)
         parts.append(difference.square().sum(dim=1).mean())
+        if name == last:
+            break
     return torch.stack(parts).mean()
 
 

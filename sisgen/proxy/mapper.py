@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sisgen.errors import InputError
+from sisgen.nets.layers import fold_conv
 from sisgen.shapes import check_shape
 from sisgen.types import ProxyMask
 
@@ -83,7 +84,7 @@ class MaskMapper(nn.Module):
         """
         check_shape("mask", mask, (None, self.config.num_labels, self.config.resolution, self.config.resolution))
         # Fine branch, a quarter of the resolution.
-        fine = F.relu(self.stem(F.pixel_unshuffle(mask, 4)))  # [B, C, H/4, W/4]
+        fine = F.relu(fold_conv(mask, self.stem, 4))  # [B, C, H/4, W/4]
         fine = fine + F.relu(self.local(fine))
 
         # Coarse branch, an eighth, with a view of the whole picture.
@@ -114,6 +115,8 @@ def fill_unpainted(mask: torch.Tensor, own_labels: torch.Tensor) -> tuple[torch.
         The whole mask [B, L, H, W] and the painted share [B, 1, H, W].
     """
     painted = mask.sum(dim=1, keepdim=True).clamp(0, 1)
+    if bool((painted > 1 - 1e-6).all()):  # nothing to complete, the usual case while a pen moves
+        return mask, painted
     own = F.one_hot(own_labels, mask.shape[1]).permute(0, 3, 1, 2).to(mask.dtype)  # [B, L, H, W]
     return mask + (1 - painted) * own, painted
 

@@ -136,9 +136,7 @@ class MapperTask:
         bent = torch.tensor([i % 2 == 0 for i in info.sample_ids], device=mask.device)[:, None, None, None]
         return torch.where(bent, warp_maps(own, grid), own), torch.where(bent, warp_maps(mask, grid), mask)
 
-    def _picture_loss(
-        self, logits: torch.Tensor, mask: torch.Tensor, sources: list[torch.Generator]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _picture_loss(self, logits: torch.Tensor, mask: torch.Tensor, sources: list[torch.Generator]) -> tuple[torch.Tensor, torch.Tensor]:
         image = render(self.engine, ProxyMask(probs=logits.softmax(dim=1)), self._style(sources))
         read = self.engine.reader(image.clamp(-1.1, 1.1))
         wanted = mask.argmax(dim=1)
@@ -196,5 +194,3 @@ def _load_engine(args: argparse.Namespace, content: Mapping[str, Any], reader: R
     if not args.fresh and has_part(args.model, "mapper_mask", {}) and content.get("mappers", {}).get("mask") == to_dict(sizes):
         load_part(args.model, "mapper_mask", mapper)
     return RearrangeEngine(generator, clusters, rearranger, mapper, reader)
-
-

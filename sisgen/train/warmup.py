@@ -2,8 +2,10 @@
 
 Adversarial training spends its first tens of thousands of pictures on finding where a face is. Decoding teaches that at half the cost a
 picture: an encoder with the discriminator's trunk gives z, mapping and synthesis give the picture back. The weight of the KL
-term follows a target, so that z of pictures comes near the normal latents that the generator is used with. `train gan` then goes on
-from the result and makes it sharp.
+term follows a target, so that z of pictures comes near the normal latents that the generator is used with.
+
+Critics then look at decoded pictures and at pictures from the prior (after Larsen et al., VAE/GAN, ICML 2016): decoding keeps every kind
+of picture in reach, the critics make samples as sharp as pictures.
 """
 
 from __future__ import annotations
@@ -20,18 +22,21 @@ from torch import nn
 
 from sisgen.data.cache import PortraitCache
 from sisgen.devices import pick_device
-from sisgen.generators.discriminator import DiscriminatorBlock, logistic_discriminator_loss, logistic_generator_loss
+from sisgen.errors import TrainingError
+from sisgen.generators.encoder import PictureEncoder
+from sisgen.generators.projected import DEEPEST, ProjectedDiscriminator
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.hub import find_model
-from sisgen.nets.layers import EqualLinear
-from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet, perceptual_distance
+from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages, load_squeezenet
 from sisgen.train.checkpoints import export_parts, has_part, load_part
 from sisgen.train.command import finish, start
+from sisgen.train.critics import Critic, FeatureCritic, Judged, PixelCritic
 from sisgen.train.ema import update_ema
 from sisgen.train.gan import PRESETS, GANConfig, GANTask, Pictures
 from sisgen.train.loop import StepInfo, generator_for
 
 ENCODER_FILE = "warmup_encoder"
+BALANCE_INTERVAL = 16  # steps between measurements of the critics' weights
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,50 +45,36 @@ class WarmupConfig:
 
     gan: GANConfig = field(default_factory=GANConfig)
     lr: float = 2e-3
-    perceptual: float = 1.0  # weight of the features' difference beside the pixels'; needs SqueezeNet
     adversarial: float = 0.0  # pull of the discriminator on a decoded picture, relative to that of the difference; 0 = none
+    projected: float = 0.0  # the same of a critic of SqueezeNet's features
+    projected_lr: float = 5e-4
+    decoded: float = 1.0  # share of a batch that is decoded; the rest comes from the prior
+    ema_half_life: float = 2_000.0
     kl_target: float = 1.4  # nats a latent dimension
     kl_rate: float = 0.01  # speed of the KL weight
 
 
-class PictureEncoder(nn.Module):
-    """Picture [B, 3, H, W] -> mean and log-variance of z, [B, D] each; space-to-depth stem, the discriminator's blocks."""
+class LossWeights(nn.Module):
+    """The weights that follow the training: of the KL term, and of every critic."""
 
-    def __init__(self, config: StyleGAN2Config) -> None:
+    log_kl: torch.Tensor
+    balance: torch.Tensor
+
+    def __init__(self, num_critics: int = 0) -> None:
         super().__init__()
-        self.size = config.resolution // 2
-        size = self.size
-        while size > 4:
-            seen = 12 if size == self.size else 0
-            block = DiscriminatorBlock(config.channels[str(size)], config.channels[str(size // 2)], image_channels=seen)
-            self.add_module(f"b{size}", block)
-            size //= 2
-        self.hidden = EqualLinear(config.channels["4"] * 16, 256, activation=True)
-        self.out = EqualLinear(256, 2 * config.z_dim)
-
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        x = F.pixel_unshuffle(image, 2)
-        size = self.size
-        while size > 4:
-            x = getattr(self, f"b{size}")(x)
-            size //= 2
-        mean, log_variance = self.out(self.hidden(x.flatten(1))).chunk(2, dim=1)
-        return mean, log_variance.clamp(-8, 4)
-
-
-class KLWeight(nn.Module):
-    """The weight of the KL term, which follows a target."""
-
-    log_value: torch.Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("log_value", torch.tensor(math.log(1e-2)))
+        self.register_buffer("log_kl", torch.tensor(math.log(1e-2)))
+        self.register_buffer("balance", torch.zeros(num_critics))  # 0 = not measured yet
 
     @torch.no_grad()
-    def follow(self, kl: float, target: float, rate: float) -> None:
+    def follow_kl(self, kl: float, target: float, rate: float) -> None:
         """Raise the weight while the KL term is over its target, lower it below."""
-        self.log_value.add_(rate * max(-1.0, min(1.0, kl / target - 1))).clamp_(math.log(1e-4), math.log(1.0))
+        self.log_kl.add_(rate * max(-1.0, min(1.0, kl / target - 1))).clamp_(math.log(1e-4), math.log(1.0))
+
+    @torch.no_grad()
+    def follow_balance(self, critic: int, ratio: torch.Tensor, decay: float = 0.8) -> None:
+        """Move a critic's weight towards the ratio of the gradients' lengths."""
+        old = self.balance[critic]
+        self.balance[critic] = ratio if old == 0 else old.lerp(ratio, 1 - decay)
 
 
 class WarmupTask(GANTask):
@@ -95,29 +86,41 @@ class WarmupTask(GANTask):
         self,
         config: WarmupConfig,
         pictures: Pictures,
-        perceptual: SqueezeNet | None = None,  # None compares pixels only
+        squeezenet: SqueezeNet | None = None,  # None compares pixels only
         *,
         seed: int = 0,
         device: torch.device | None = None,
     ) -> None:
+        if config.projected > 0 and squeezenet is None:
+            raise TrainingError("A projected critic takes SqueezeNet's features; give --squeezenet, or leave --projected out.")
         super().__init__(config.gan, pictures, seed=seed, device=device)
         self.warmup = config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.encoder = PictureEncoder(config.gan.generator)
+            projected = ProjectedDiscriminator()
         self.encoder.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.kl_weight = KLWeight().to(self.device)
-        self.perceptual = perceptual.to(self.device) if perceptual is not None and config.perceptual > 0 else None
+        projected.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.squeezenet = None if squeezenet is None else squeezenet.to(self.device)
         self.trained = [*self.encoder.parameters(), *self.generator.parameters()]
         self.optimizer = torch.optim.Adam(self.trained, lr=config.lr, betas=(0.5, 0.99))
+        self.critics: dict[str, tuple[float, Critic]] = {}  # name -> weight, critic
+        if config.adversarial > 0:
+            gan = config.gan
+            pixels = PixelCritic(self.discriminator, self.processes, lr=gan.lr, r1_gamma=gan.r1_gamma, r1_interval=gan.r1_interval)
+            self.critics["pixels"] = (config.adversarial, pixels)
+        if config.projected > 0:
+            self.critics["features"] = (config.projected, FeatureCritic(projected, self.processes, lr=config.projected_lr))
+        self.weights = LossWeights(len(self.critics)).to(self.device)
 
     def networks(self) -> Mapping[str, nn.Module]:
         """Name everything that a snapshot holds."""
-        return {**super().networks(), "encoder": self.encoder, "kl_weight": self.kl_weight}
+        critics = {name: critic.network for name, (_, critic) in self.critics.items()}
+        return {**super().networks(), "encoder": self.encoder, "weights": self.weights, **critics}
 
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
         """Name the optimizers."""
-        return {"autoencoder": self.optimizer, "discriminator": self.d_optimizer}
+        return {"autoencoder": self.optimizer, **{name: critic.optimizer for name, (_, critic) in self.critics.items()}}
 
     def load(self, model: str | Path) -> None:
         """Go on from a model, with its encoder where it has one."""
@@ -132,57 +135,72 @@ class WarmupTask(GANTask):
         export_parts(folder, {ENCODER_FILE: self.encoder}, {})
 
     def step(self, info: StepInfo) -> dict[str, float]:
-        """Encode, decode, compare."""
+        """Decode pictures and compare; draw others from the prior; have both judged."""
         sources = [generator_for(info.seed, i) for i in info.sample_ids]
         real = self._real(sources)
-        mean, log_variance = self.encoder(real)
-        noise = torch.stack([torch.randn(mean.shape[1], generator=g) for g in sources]).to(mean)
-        z = mean + noise * (0.5 * log_variance).exp()
+        decoded = max(1, round(len(sources) * self.warmup.decoded))
+
+        # Forward.
+        mean, log_variance = self.encoder(real[:decoded])
+        noise = torch.stack([torch.randn(mean.shape[1], generator=g) for g in sources]).to(mean)  # [B, D]
+        z = torch.cat([mean + noise[:decoded] * (0.5 * log_variance).exp(), noise[decoded:]])
         ws = self.generator.map(z)
         with torch.no_grad():
             self.generator.mapping.w_avg.lerp_(self.processes.average(ws[:, 0].mean(dim=0)), 0.01)
         image = self.generator(ws, noise_mode="none")
 
-        difference = pyramid_distance(image, real)
-        if self.perceptual is not None:
-            difference = difference + self.warmup.perceptual * perceptual_distance(self.perceptual, image, real)
+        # Losses.
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()  # nats a dimension
-        loss = difference + float(self.kl_weight.log_value.exp()) * kl
-        stats = {"difference": difference, "kl": kl, "kl_weight": self.kl_weight.log_value.exp()}
-        if self.warmup.adversarial > 0:
-            wanted, d_loss = self._sharpen(image, real, difference, info)
-            loss = loss + (image * wanted).sum()
-            stats["d_loss"] = d_loss
+        batch = self._see(image, real, decoded)
+        difference = self._compare(batch, decoded)
+        g_loss, stats = self._criticise(batch, difference, decoded, info.step)
+        stats |= {"difference": difference, "kl": kl, "kl_weight": self.weights.log_kl.exp()}
+        loss = difference + float(self.weights.log_kl.exp()) * kl + g_loss
+
+        # Step.
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward(inputs=self.trained)
         self.processes.average_gradients(self.trained)
         self.optimizer.step()
-        self.kl_weight.follow(float(self.processes.average(kl)), self.warmup.kl_target, self.warmup.kl_rate)
+        for _, critic in self.critics.values():
+            critic.optimizer.step()
+        self.weights.follow_kl(float(self.processes.average(kl)), self.warmup.kl_target, self.warmup.kl_rate)
         seen = self.seen_before + info.images_seen
-        update_ema(self.average, self.generator, batch=info.batch_size, images_seen=seen, half_life=2_000.0)
+        update_ema(self.average, self.generator, batch=info.batch_size, images_seen=seen, half_life=self.warmup.ema_half_life)
         return {name: float(self.processes.average(value)) for name, value in stats.items()}
 
-    def _sharpen(
-        self, image: torch.Tensor, real: torch.Tensor, difference: torch.Tensor, info: StepInfo
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Train the discriminator on decoded against real pictures; the gradient that it sends to the decoded ones.
+    def _see(self, image: torch.Tensor, real: torch.Tensor, decoded: int) -> Judged:
+        """Run SqueezeNet as far as it is needed: over everything where a critic reads it, else over what is compared."""
+        if self.squeezenet is None:
+            return Judged(image, real, {}, {})
+        everything = "features" in self.critics
+        last = DEEPEST if everything else PERCEPTUAL_STAGE
+        with torch.no_grad():
+            real_stages = self.squeezenet.stages(real if everything else real[:decoded], last)
+        return Judged(image, real, self.squeezenet.stages(image if everything else image[:decoded], last), real_stages)
 
-        That gradient is scaled to `adversarial` times the length of the difference's (after Esser et al., VQGAN, eq. 7).
-        """
-        seen = image.detach().requires_grad_()
-        fake_logits, real_logits = self.discriminator(seen), self.discriminator(real)
-        (wanted,) = torch.autograd.grad(logistic_generator_loss(fake_logits).mean(), seen, retain_graph=True)
-        weights = list(self.discriminator.parameters())
-        self.d_optimizer.zero_grad(set_to_none=True)
-        d_loss = logistic_discriminator_loss(real_logits, fake_logits).mean()
-        d_loss.backward(inputs=weights)
-        if info.step % self.config.r1_interval == 0:
-            self._penalize(real, [])
-        self.processes.average_gradients(weights)
-        self.d_optimizer.step()
-        (pull,) = torch.autograd.grad(difference, image, retain_graph=True)
-        scale = self.processes.average(pull.norm() / wanted.norm().clamp_min(1e-12))
-        return wanted * (scale * self.warmup.adversarial), d_loss
+    def _compare(self, batch: Judged, decoded: int) -> torch.Tensor:
+        """Difference between decoded pictures and what they were encoded from: of pixels, and of early features."""
+        difference = pyramid_distance(batch.fake[:decoded], batch.real[:decoded])
+        if self.squeezenet is None:
+            return difference
+        fake, real = ({name: x[:decoded] for name, x in stages.items()} for stages in (batch.fake_stages, batch.real_stages))
+        return difference + compare_stages(fake, real, PERCEPTUAL_STAGE)
+
+    def _criticise(self, batch: Judged, difference: torch.Tensor, decoded: int, step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Teach the critics; the generator's loss, decoded and drawn pictures counting alike."""
+        total, stats = torch.zeros([], device=self.device), {}
+        for i, (name, (weight, critic)) in enumerate(self.critics.items()):
+            g_losses, stats[f"d_{name}"] = critic.judge(batch, step)
+            g_loss = torch.stack([part.mean() for part in (g_losses[:decoded], g_losses[decoded:]) if len(part)]).sum()
+            if step % BALANCE_INTERVAL == 0:
+                (pull,) = torch.autograd.grad(difference, batch.fake, retain_graph=True)
+                (push,) = torch.autograd.grad(g_loss, batch.fake, retain_graph=True)
+                ratio = pull.norm() / push[:decoded].norm().clamp_min(1e-12)
+                self.weights.follow_balance(i, self.processes.average(ratio))
+            total = total + float(self.weights.balance[i]) * weight * g_loss
+            stats[f"g_{name}"] = g_loss
+        return total, stats
 
 
 @torch.no_grad()
@@ -207,8 +225,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="cache of pictures, from `python -m sisgen data`")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="thin", help="width; thin for CPUs, base for a GPU (default: thin)")
     parser.add_argument("--start", help="model to start from (default: from scratch)")
-    parser.add_argument("--adversarial", type=float, default=0.0, help="pull of the discriminator, 0.5 sharpens (default: 0, none)")
+    parser.add_argument("--adversarial", type=float, default=0.0, help="pull of the discriminator (default: 0, none)")
+    parser.add_argument("--projected", type=float, default=0.0, help="pull of a critic of SqueezeNet's features (default: 0, none)")
     parser.add_argument("--kl", type=float, default=1.4, help="nats a latent dimension may carry; more is sharper (default: 1.4)")
+    parser.add_argument("--decoded", type=float, default=1.0, help="share of a batch that is decoded and compared (default: 1)")
+    parser.add_argument("--half-life", type=float, default=2_000.0, help="half-life of the average, in pictures (default: 2000)")
     parser.add_argument("--squeezenet", type=Path, help="folder of SqueezeNet for a perceptual difference (default: pixels only)")
     parser.add_argument("--export", required=True, help="model folder to write; `train gan --start` goes on from it")
 
@@ -219,9 +240,10 @@ def main(args: argparse.Namespace) -> int:
     cache = PortraitCache(args.data)
     sizes = StyleGAN2Config(resolution=cache.size, channels=PRESETS[args.preset])
     gan = GANConfig(generator=sizes, unpack=2 if args.preset == "thin" else 1)
-    config = WarmupConfig(gan=gan, adversarial=args.adversarial, kl_target=args.kl)
-    perceptual = None if args.squeezenet is None else load_squeezenet(args.squeezenet, device)
-    task = WarmupTask(config, cache, perceptual, seed=args.seed, device=device)
+    weights = {"adversarial": args.adversarial, "projected": args.projected, "decoded": args.decoded}
+    config = WarmupConfig(gan=gan, kl_target=args.kl, ema_half_life=args.half_life, **weights)
+    squeezenet = None if args.squeezenet is None else load_squeezenet(args.squeezenet, device)
+    task = WarmupTask(config, cache, squeezenet, seed=args.seed, device=device)
     if args.start:
         task.load(args.start)
         silence(task.generator)

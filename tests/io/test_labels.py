@@ -18,9 +18,7 @@ from sisgen.io.labels import (
 )
 from sisgen.types import LabelSet
 
-LABELS = LabelSet(
-    names=("background", "skin", "hair", "long name-2"), colors=((20, 20, 60), (230, 180, 150), (120, 60, 20), (40, 200, 90))
-)
+LABELS = LabelSet(names=("background", "skin", "hair", "long name-2"), colors=((20, 20, 60), (230, 180, 150), (120, 60, 20), (40, 200, 90)))
 
 
 def random_labels(height=12, width=10, low=-1):

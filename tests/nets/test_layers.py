@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from sisgen.nets.layers import EqualConv2d, EqualLinear, leaky, normalize_second_moment
+from sisgen.nets.layers import EqualConv2d, EqualLinear, fold_conv, leaky, normalize_second_moment
 
 
 def test_rows_get_a_mean_square_of_one() -> None:
@@ -51,3 +51,9 @@ def test_a_convolution_without_bias_has_none() -> None:
     layer = EqualConv2d(3, 5, 1, bias=False)
     assert layer.bias is None
     assert torch.equal(layer(torch.zeros(1, 3, 4, 4)), torch.zeros(1, 5, 4, 4))
+
+
+def test_a_folded_convolution_equals_space_to_depth_and_a_convolution() -> None:
+    conv = torch.nn.Conv2d(3 * 16, 5, 1)
+    x = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(fold_conv(x, conv, 4), conv(torch.nn.functional.pixel_unshuffle(x, 4)), atol=1e-6)

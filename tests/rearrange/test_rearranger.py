@@ -59,7 +59,7 @@ def test_another_proxy_mask_gives_other_features(rearranger: Rearranger) -> None
 def test_attention_is_a_convex_mixture_of_values(rearranger: Rearranger) -> None:
     memory, target = remember(rearranger), proxy(seed=5)
     queries = F.normalize(rearranger.query(target.probs), dim=1).flatten(2).transpose(1, 2) * rearranger.temperature.exp()
-    scores = queries @ memory.keys[:, 0].transpose(1, 2) + rearranger.attention_bias()
+    scores = queries @ memory.keys[:, 0, :, : queries.shape[-1]].transpose(1, 2) + rearranger.attention_bias()
     weights = scores.softmax(dim=2)  # [B, T, T + KM]
     assert weights.shape == (2, 64, 64 + 5 * 2)
     assert torch.allclose(weights.sum(dim=2), torch.ones(2, 64), atol=1e-5) and float(weights.min()) >= 0

@@ -8,12 +8,17 @@ import pytest
 import torch
 
 from sisgen.cli.main import main
-from sisgen.data.cache import write_cache
+from sisgen.data.cache import PortraitCache, write_cache
+from sisgen.errors import TrainingError
+from sisgen.generators.stylegan2 import StyleGAN2Config
 from sisgen.io.configs import read_json
+from sisgen.nets.squeezenet import load_squeezenet
 from sisgen.train.checkpoints import load_generator
 from sisgen.train.gan import GANConfig
 from sisgen.train.loop import LoopConfig, StepInfo, run_loop
-from sisgen.train.warmup import KLWeight, WarmupConfig, WarmupTask, pyramid_distance, silence
+from sisgen.train.warmup import LossWeights, WarmupConfig, WarmupTask, pyramid_distance, silence
+
+SQUEEZENET = Path(__file__).parents[2] / "checkpoints" / "squeezenet"
 
 
 def make_task(tiny_gan: dict[str, Any]) -> WarmupTask:
@@ -45,21 +50,62 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tiny_gan: dict[str, Any], tmp
     with pytest.raises(KeyboardInterrupt):
         run_loop(cut, settings("cut"))
     run_loop(resumed, settings("cut"))
-    for name in ("generator", "average", "encoder", "kl_weight"):
+    for name in ("generator", "average", "encoder", "weights"):
         wanted = getattr(whole, name).state_dict()
         assert all(torch.equal(value, wanted[key]) for key, value in getattr(resumed, name).state_dict().items()), name
 
 
+def judged_task(tmp_path: Path) -> WarmupTask:
+    """A task with everything on: decoded and drawn pictures, SqueezeNet, critics."""
+    torch.set_num_threads(1)
+    if not (tmp_path / "meta.json").exists():
+        write_cache(tmp_path, range(8), 32)
+    sizes = StyleGAN2Config(resolution=32, z_dim=8, w_dim=8, num_mapping_layers=2, channels={"4": 8, "8": 8, "16": 8, "32": 8})
+    config = WarmupConfig(gan=GANConfig(generator=sizes), adversarial=0.8, projected=0.4, decoded=0.5)
+    return WarmupTask(config, PortraitCache(tmp_path), load_squeezenet(SQUEEZENET))
+
+
+def test_critics_and_generator_learn_from_the_same_batch(tmp_path: Path) -> None:
+    task = judged_task(tmp_path)
+    before = {name: {k: v.clone() for k, v in net.state_dict().items()} for name, net in task.networks().items()}
+    stats = task.step(StepInfo(step=0, sample_ids=tuple(range(4)), batch_size=4, images_seen=0, total_images=8, seed=0))
+    assert {"difference", "kl", "d_pixels", "g_pixels", "d_features", "g_features"} <= set(stats)
+    assert all(math.isfinite(value) for value in stats.values())
+    assert bool((task.weights.balance > 0).all())  # measured
+    for name in ("generator", "encoder", "pixels", "features"):
+        after = task.networks()[name].state_dict()
+        assert any(not torch.equal(after[key], value) for key, value in before[name].items()), name
+
+
+def test_a_resumed_run_with_critics_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    def run(name: str, images: int) -> WarmupTask:
+        task = judged_task(tmp_path / "data")
+        run_loop(task, LoopConfig(out=tmp_path / name, images=images, batch=4))
+        return task
+
+    whole = run("whole", 12)
+    run("cut", 4)
+    resumed = run("cut", 12)
+    for name, net in whole.networks().items():
+        found = resumed.networks()[name].state_dict()
+        assert all(torch.equal(value, found[key]) for key, value in net.state_dict().items()), name
+
+
+def test_critics_without_features_are_refused() -> None:
+    with pytest.raises(TrainingError, match="--squeezenet"):
+        WarmupTask(WarmupConfig(projected=0.5), [])  # type: ignore[arg-type]
+
+
 def test_the_weight_of_the_kl_term_follows_its_target() -> None:
-    weight = KLWeight()
-    start = float(weight.log_value)
-    weight.follow(2.8, target=1.4, rate=0.1)
-    assert float(weight.log_value) == pytest.approx(start + 0.1)
-    weight.follow(0.7, target=1.4, rate=0.1)
-    assert float(weight.log_value) == pytest.approx(start + 0.05)
+    weight = LossWeights()
+    start = float(weight.log_kl)
+    weight.follow_kl(2.8, target=1.4, rate=0.1)
+    assert float(weight.log_kl) == pytest.approx(start + 0.1)
+    weight.follow_kl(0.7, target=1.4, rate=0.1)
+    assert float(weight.log_kl) == pytest.approx(start + 0.05)
     for _ in range(200):
-        weight.follow(1e9, target=1.4, rate=0.1)
-    assert float(weight.log_value) == 0.0
+        weight.follow_kl(1e9, target=1.4, rate=0.1)
+    assert float(weight.log_kl) == 0.0
 
 
 def test_the_distance_sees_coarse_differences_more() -> None:

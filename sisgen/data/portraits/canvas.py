@@ -81,9 +81,7 @@ class Canvas:
         """Turn a signed distance (negative inside) into coverage in [0, 1], in place."""
         return distance.mul_(-1.0 / self.cell).add_(0.5).clamp_(0.0, 1.0)
 
-    def paint(
-        self, window: Window, alpha: Tensor, color: Tensor, label: int | None = None, depth: Tensor | None = None
-    ) -> None:
+    def paint(self, window: Window, alpha: Tensor, color: Tensor, label: int | None = None, depth: Tensor | None = None) -> None:
         """Lay `color` ([B, 3, 1, 1] or [B, 3, h, w]) over a window; label and depth follow where it covers more than half."""
         window.view(self.image).lerp_(color, alpha[:, None])
         if label is None:

@@ -43,9 +43,7 @@ class Portraits:
     depth: Tensor
 
 
-def render(
-    seeds: Sequence[int], size: int = 128, *, supersample: int = 2, device: torch.device | str | None = None
-) -> Portraits:
+def render(seeds: Sequence[int], size: int = 128, *, supersample: int = 2, device: torch.device | str | None = None) -> Portraits:
     """Render one portrait a seed.
 
     Args:

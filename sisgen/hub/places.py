@@ -120,8 +120,10 @@ def read_checksums(folder: Path, called: str) -> dict[str, str]:
     """
     files = read_json(folder / CONFIG_FILE).get("files")
     if not isinstance(files, Mapping) or not files:
-        raise CheckpointError(f"{called} must be a sisgen model, whose {CONFIG_FILE} lists its files, but it lists none; choose another one.")
+        raise CheckpointError(f"{called} must be a sisgen model, but its {CONFIG_FILE} lists no files of one; choose another one.")
     for name, checksum in files.items():
         if not _WEIGHTS.fullmatch(name) or not isinstance(checksum, str) or not _SHA256.fullmatch(checksum.lower()):
-            raise CheckpointError(f"{called} lists the file {name[:60]!r}, but only .safetensors files with a SHA-256 are accepted; export it again.")
+            raise CheckpointError(
+                f"{called} lists the file {name[:60]!r}, which is no plain .safetensors name with a SHA-256; export it again."
+            )
     return {name: checksum.lower() for name, checksum in files.items()}

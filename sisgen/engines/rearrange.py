@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -94,7 +95,7 @@ class RearrangeEngine(nn.Module):
     def synthesize_proxy(self, proxy: ProxyMask, seeds: Sequence[int], truncation: float) -> torch.Tensor:
         """Rearrange the samples of `seeds` to the given proxy masks: images [B, 3, H, W]."""
         style = self.recall(seeds, truncation)
-        return render(self, proxy, style)
+        return render(self, proxy, style.memory, style.ws)
 
     @torch.inference_mode()
     def synthesize(
@@ -118,9 +119,9 @@ class RearrangeEngine(nn.Module):
             return style.images.clone(), clock.timings
         proxy = self.map_condition(condition, style, strength)
         clock.lap("proxy")
-        features, current = rearrange(self, proxy, style)
+        features, current = rearrange(self, proxy, style.memory, style.ws)
         clock.lap("rearrange")
-        images = complete(self, features, current, proxy, style)
+        images = complete(self, features, current, proxy, style.memory, style.ws)
         clock.lap("generate")
         return images, clock.timings
 
@@ -165,23 +166,36 @@ def prepare_style(engine: RearrangeEngine, z: torch.Tensor, truncation: float) -
     return Style(ws=ws, memory=memory, images=images, labels=engine.reader.read(images.clamp(-1, 1)))
 
 
-def rearrange(engine: RearrangeEngine, proxy: ProxyMask, style: Style) -> tuple[Features, ProxyMask]:
+class RearrangingParts(Protocol):
+    """What rearranging takes: the engine has it, and so have trainers that have no mapper yet."""
+
+    generator: StyleGAN2
+    clusters: FeatureClusters
+    rearranger: Rearranger
+
+
+def rearrange(parts: RearrangingParts, proxy: ProxyMask, memory: StyleMemory, ws: torch.Tensor) -> tuple[Features, ProxyMask]:
     """Rearrange at the cut, grow to the fine resolution, read back the proxy mask there."""
-    rearranger = engine.rearranger
-    cut = rearranger(proxy, style.memory)
-    fine = engine.generator.advance(cut, style.ws, rearranger.config.fine_resolution)
-    return fine, engine.clusters({cut.resolution: cut.map, fine.resolution: fine.map})
+    return grow(parts, parts.rearranger(proxy, memory), ws)
 
 
-def render(engine: RearrangeEngine, proxy: ProxyMask, style: Style) -> torch.Tensor:
+def grow(parts: RearrangingParts, cut: Features, ws: torch.Tensor) -> tuple[Features, ProxyMask]:
+    """Grow features from the cut to the fine resolution and read back the proxy mask there."""
+    fine = parts.generator.advance(cut, ws, parts.rearranger.config.fine_resolution)
+    return fine, parts.clusters({cut.resolution: cut.map, fine.resolution: fine.map})
+
+
+def complete(
+    parts: RearrangingParts, fine: Features, current: ProxyMask, proxy: ProxyMask, memory: StyleMemory, ws: torch.Tensor
+) -> torch.Tensor:
+    """Refine what `grow` gave and run the rest of the generator: images [B, 3, H, W]."""
+    return parts.generator.tail(parts.rearranger.refine(fine, current.probs, proxy, memory), ws)
+
+
+def render(parts: RearrangingParts, proxy: ProxyMask, memory: StyleMemory, ws: torch.Tensor) -> torch.Tensor:
     """Rearrange, refine and run the rest of the generator: images [B, 3, H, W]."""
-    fine, current = rearrange(engine, proxy, style)
-    return complete(engine, fine, current, proxy, style)
-
-
-def complete(engine: RearrangeEngine, fine: Features, current: ProxyMask, proxy: ProxyMask, style: Style) -> torch.Tensor:
-    """Refine what `rearrange` gave and run the rest of the generator: images [B, 3, H, W]."""
-    return engine.generator.tail(engine.rearranger.refine(fine, current.probs, proxy, style.memory), style.ws)
+    fine, current = rearrange(parts, proxy, memory, ws)
+    return complete(parts, fine, current, proxy, memory, ws)
 
 
 def _pick(style: Style, i: int) -> Style:

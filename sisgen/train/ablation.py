@@ -17,8 +17,8 @@ from sisgen.errors import InputError
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.nets.reader import Reader
 from sisgen.proxy.clusters import FeatureClusters, count_classes, fit_clusters, purity
+from sisgen.train.fitting import proxy_config
 from sisgen.train.proxies import collect_features
-from sisgen.train.rearranger import proxy_config
 from sisgen.types import LabelSet
 
 NOTICEABLE = 0.003  # share of the area from which on a class should own a cluster

@@ -37,7 +37,7 @@ from sisgen.train.judges import load_reader
 from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
-from sisgen.train.rearranger import cross_entropy
+from sisgen.train.rearranger_losses import cross_entropy
 from sisgen.train.segmenter import load_segmenter
 from sisgen.types import LabelSet, ProxyMask
 
@@ -111,7 +111,7 @@ class MapperTask:
         steps = self.engine.generator.hypercolumn(ws)
         labels = self.segmenter.read([step.map for step in steps])
         style = self._style(sources)
-        image = render(self.engine, self.engine.mapper.read(self._one_hot(labels)), style)
+        image = render(self.engine, self.engine.mapper.read(self._one_hot(labels)), style.memory, style.ws)
         read = self.engine.reader.read(image.clamp(-1, 1))
         shown = [to_uint8(part.clamp(-1, 1).cpu()) for part in (steps[-1].rgb, style.images, image)]
         masks = [color_labels(part.cpu().numpy(), self.label_set) for part in (labels, read)]
@@ -137,7 +137,8 @@ class MapperTask:
         return torch.where(bent, warp_maps(own, grid), own), torch.where(bent, warp_maps(mask, grid), mask)
 
     def _picture_loss(self, logits: torch.Tensor, mask: torch.Tensor, sources: list[torch.Generator]) -> tuple[torch.Tensor, torch.Tensor]:
-        image = render(self.engine, ProxyMask(probs=logits.softmax(dim=1)), self._style(sources))
+        style = self._style(sources)
+        image = render(self.engine, ProxyMask(probs=logits.softmax(dim=1)), style.memory, style.ws)
         read = self.engine.reader(image.clamp(-1.1, 1.1))
         wanted = mask.argmax(dim=1)
         return label_loss(read, wanted, self.weights, 0.5), (read.argmax(dim=1) == wanted).float().mean()

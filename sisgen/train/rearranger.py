@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,19 +19,21 @@ import torch.nn.functional as F
 from torch import nn
 
 from sisgen.devices import pick_device
-from sisgen.engines.rearrange import latents
+from sisgen.engines.rearrange import complete, grow, latents, render
 from sisgen.generators.discriminator import Discriminator, logistic_discriminator_loss, logistic_generator_loss
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.reader import Reader, ReaderConfig
-from sisgen.proxy.clusters import FeatureClusters, ProxyConfig, fit_clusters
-from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, StyleMemory, cluster_sums
+from sisgen.proxy.clusters import FeatureClusters, fit_clusters
+from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, StyleMemory
 from sisgen.train.checkpoints import export_parts, has_part, load_discriminator, load_generator, load_part
 from sisgen.train.command import finish, start
 from sisgen.train.distributed import Processes
+from sisgen.train.fitting import proxy_config, rearranger_config, start_tokens
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, collect_features, draw_ws, warp_grid, warp_maps
+from sisgen.train.rearranger_losses import cross_entropy, feature_distance, token_loss
 from sisgen.types import Features, ProxyMask
 
 
@@ -114,20 +116,18 @@ class RearrangerTask:
         reader_loss = self._teach_reader(batch)
 
         # Rearrange, refine, finish the picture.
-        memory = self._remember(batch)
+        memory = self._remember(batch.ws, batch.steps, batch.own)
         moved = self.rearranger.attend(batch.target, memory)
         cut = self.rearranger.keep_agreeing(moved, batch.target, memory)
-        fine = self.generator.advance(cut, batch.ws, self.config.rearranger.fine_resolution)
-        current = self.clusters({cut.resolution: cut.map, fine.resolution: fine.map})
-        refined = self.rearranger.refine(fine, current.probs, batch.target, memory)
-        image = self.generator.tail(refined, batch.ws)
+        fine, current = grow(self, cut, batch.ws)
+        image = complete(self, fine, current, batch.target, memory, batch.ws)
 
         # Losses.
         mask = cross_entropy(current.probs.clamp_min(1e-8).log(), batch.target.probs)
         self.proxy_reader.eval()
         picture = cross_entropy(self._read(image), batch.target.probs)
         itself = self._self_loss(batch, memory, moved)
-        tokens = self._token_loss(batch)
+        tokens = token_loss(self.rearranger, batch.steps, batch.own, batch.ws[:, 0])
         weights = self.config
         loss = weights.mask * mask + weights.picture * picture + weights.itself * itself + weights.tokens * tokens
         stats = {"mask": mask, "picture": picture, "self": itself, "tokens": tokens, "reader": reader_loss}
@@ -153,13 +153,7 @@ class RearrangerTask:
         shape_steps, style_steps = self._run(shape_ws), self._run(style_ws)
         target = self.clusters(_maps(shape_steps))
         own = self.clusters(_maps(style_steps)).probs
-        nothing = torch.zeros(len(own), dtype=torch.bool)
-        batch = Batch(style_ws, style_steps, own, target, torch.zeros(len(own), 1, 1, 2), nothing)
-        memory = self._remember(batch)
-        cut = self.rearranger(target, memory)
-        fine = self.generator.advance(cut, style_ws, self.config.rearranger.fine_resolution)
-        current = self.clusters({cut.resolution: cut.map, fine.resolution: fine.map})
-        image = self.generator.tail(self.rearranger.refine(fine, current.probs, target, memory), style_ws)
+        image = render(self, target, self._remember(style_ws, style_steps, own), style_ws)
         size = self.generator.config.resolution
         rows = [shape_steps[size].rgb, paint_proxy(target.probs, size), style_steps[size].rgb, image]
         save_grid(path, to_uint8(torch.cat([row.cpu() for row in rows]).clamp(-1, 1)), 8)
@@ -190,11 +184,9 @@ class RearrangerTask:
             steps[size] = self.generator.advance(steps[before], ws, size)
         return steps
 
-    def _remember(self, batch: Batch) -> StyleMemory:
+    def _remember(self, ws: torch.Tensor, steps: Mapping[int, Features], own: torch.Tensor) -> StyleMemory:
         sizes = self.config.rearranger
-        return self.rearranger.remember(
-            batch.steps[sizes.resolution], ProxyMask(probs=batch.own), batch.steps[sizes.fine_resolution], batch.ws[:, 0]
-        )
+        return self.rearranger.remember(steps[sizes.resolution], ProxyMask(probs=own), steps[sizes.fine_resolution], ws[:, 0])
 
     def _teach_reader(self, batch: Batch) -> torch.Tensor:
         """Teach the proxy reader on plain samples, flipped half of the time."""
@@ -224,18 +216,6 @@ class RearrangerTask:
         warped = Features(map=moved.map[known], rgb=moved.rgb[known])
         return feature_distance(own, chosen.features) + feature_distance(warped, truth)
 
-    def _token_loss(self, batch: Batch) -> torch.Tensor:
-        """Prototypes predicted from w against the sample's own cluster means, weighted by how much of a cluster there is."""
-        sizes, rearranger, w = self.config.rearranger, self.rearranger, batch.ws[:, 0]
-        loss = torch.zeros([], device=w.device)
-        for size, head in ((sizes.resolution, rearranger.tokens), (sizes.fine_resolution, rearranger.fine_tokens)):
-            sums, mass = cluster_sums(batch.steps[size], batch.own)
-            mean = (sums / mass.clamp_min(1e-3))[:, :, None]  # [B, K, 1, C + 3]
-            weight = mass.clamp(max=16.0)[:, :, None]
-            scale = batch.steps[size].map.square().mean().clamp_min(1e-8)
-            loss = loss + ((head(w) - mean).square() * weight).sum() / (weight.sum() * mean.shape[-1] * head.shape[1] * scale)
-        return loss
-
     def _play(self, image: torch.Tensor, batch: Batch, info: StepInfo) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """One step of the discriminator (plain against rearranged); the rearranger's loss."""
         assert self.discriminator is not None and self.d_optimizer is not None
@@ -261,20 +241,6 @@ class RearrangerTask:
         return stats, (image * wanted.detach()).sum()
 
 
-def cross_entropy(log_probs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Soft cross-entropy [B, K, h, w], balanced: a cluster counts by the square root of its share."""
-    share = target.mean(dim=(0, 2, 3))  # [K]
-    weight = (share + 1e-3).rsqrt()
-    weight = weight / (weight * share).sum()
-    return -(target * log_probs * weight[:, None, None]).sum(dim=1).mean()
-
-
-def feature_distance(a: Features, b: Features) -> torch.Tensor:
-    """Mean absolute difference, in units of the reference's own spread, skip-RGB included."""
-    first = (a.map - b.map).abs().mean() / b.map.std().clamp_min(1e-4)
-    return first + 0.3 * (a.rgb - b.rgb).abs().mean() / b.rgb.std().clamp_min(1e-4)
-
-
 def paint_proxy(probs: torch.Tensor, size: int) -> torch.Tensor:
     """Show proxy masks in arbitrary but fixed colours: [B, K, h, w] -> [B, 3, size, size] in [-1, 1]."""
     source = torch.Generator().manual_seed(3)
@@ -284,47 +250,6 @@ def paint_proxy(probs: torch.Tensor, size: int) -> torch.Tensor:
 
 def _maps(steps: Mapping[int, Features]) -> dict[int, torch.Tensor]:
     return {size: step.map for size, step in steps.items()}
-
-
-@torch.no_grad()
-def start_tokens(rearranger: Rearranger, generator: StyleGAN2, clusters: FeatureClusters, z: torch.Tensor) -> None:
-    """Set the prototype tokens to the cluster means over plain samples, and their keys to what the query makes of a pure cluster."""
-    sizes = rearranger.config
-    sums = {size: torch.zeros([], device=z.device) for size in (sizes.resolution, sizes.fine_resolution)}
-    cells = dict(sums)
-    for part in z.split(16):
-        steps = {step.resolution: step for step in generator.hypercolumn(generator.map(part, psi=0.8))}
-        own = clusters(_maps(steps)).probs
-        for size in sums:
-            total, mass = cluster_sums(steps[size], own)
-            sums[size], cells[size] = sums[size] + total.sum(dim=0), cells[size] + mass.sum(dim=0)
-    for size, head in ((sizes.resolution, rearranger.tokens), (sizes.fine_resolution, rearranger.fine_tokens)):
-        head.mean.copy_((sums[size] / cells[size].clamp_min(1e-3))[:, None].expand(head.shape))
-    grid = clusters.config.resolution
-    pure = torch.eye(sizes.num_clusters, device=z.device)[:, :, None, None].expand(-1, -1, grid, grid)
-    middle = sizes.resolution // 2
-    keys = rearranger.query(pure)[:, :, middle, middle]  # [K, d]
-    rearranger.token_keys.copy_(keys[:, None].expand(rearranger.token_keys.shape))
-
-
-def proxy_config(generator: StyleGAN2, sources: Sequence[int], num_clusters: int) -> ProxyConfig:
-    """Fit a `ProxyConfig` to a generator."""
-    channels = sum(generator.config.channels[str(size)] for size in sources)
-    dims = min(24, channels)
-    return ProxyConfig(resolution=max(sources), sources=tuple(sources), channels=channels, dims=dims, num_clusters=num_clusters)
-
-
-def rearranger_config(generator: StyleGAN2, proxy: ProxyConfig, resolution: int) -> RearrangerConfig:
-    """Fit a `RearrangerConfig` to a generator and its clusters."""
-    return RearrangerConfig(
-        resolution=resolution,
-        channels=generator.config.channels[str(resolution)],
-        fine_resolution=proxy.resolution,
-        fine_channels=generator.config.channels[str(proxy.resolution)],
-        num_clusters=proxy.num_clusters,
-        proxy_resolution=proxy.resolution,
-        w_dim=generator.config.w_dim,
-    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -18,17 +18,10 @@ from sisgen.io.weights import read_weights
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, cluster_sums
 from sisgen.train.checkpoints import export_parts, load_generator, load_part
+from sisgen.train.fitting import proxy_config, rearranger_config, start_tokens
 from sisgen.train.loop import LoopConfig, StepInfo, load_newest_state, run_loop
-from sisgen.train.rearranger import (
-    RearrangerTask,
-    RearrangerTrainConfig,
-    cross_entropy,
-    feature_distance,
-    paint_proxy,
-    proxy_config,
-    rearranger_config,
-    start_tokens,
-)
+from sisgen.train.rearranger import RearrangerTask, RearrangerTrainConfig, paint_proxy
+from sisgen.train.rearranger_losses import cross_entropy, feature_distance
 from sisgen.types import Features
 
 

@@ -1,0 +1,52 @@
+"""Sizes and first values of clusters and rearranger, fitted to a generator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from sisgen.generators.stylegan2 import StyleGAN2
+from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
+from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, cluster_sums
+
+
+@torch.no_grad()
+def start_tokens(rearranger: Rearranger, generator: StyleGAN2, clusters: FeatureClusters, z: torch.Tensor) -> None:
+    """Set the prototype tokens to the cluster means over plain samples, and their keys to what the query makes of a pure cluster."""
+    sizes = rearranger.config
+    sums = {size: torch.zeros([], device=z.device) for size in (sizes.resolution, sizes.fine_resolution)}
+    cells = dict(sums)
+    for part in z.split(16):
+        steps = {step.resolution: step for step in generator.hypercolumn(generator.map(part, psi=0.8))}
+        own = clusters({size: step.map for size, step in steps.items()}).probs
+        for size in sums:
+            total, mass = cluster_sums(steps[size], own)
+            sums[size], cells[size] = sums[size] + total.sum(dim=0), cells[size] + mass.sum(dim=0)
+    for size, head in ((sizes.resolution, rearranger.tokens), (sizes.fine_resolution, rearranger.fine_tokens)):
+        head.mean.copy_((sums[size] / cells[size].clamp_min(1e-3))[:, None].expand(head.shape))
+    grid = clusters.config.resolution
+    pure = torch.eye(sizes.num_clusters, device=z.device)[:, :, None, None].expand(-1, -1, grid, grid)
+    middle = sizes.resolution // 2
+    keys = rearranger.query(pure)[:, :, middle, middle]  # [K, d]
+    rearranger.token_keys.copy_(keys[:, None].expand(rearranger.token_keys.shape))
+
+
+def proxy_config(generator: StyleGAN2, sources: Sequence[int], num_clusters: int) -> ProxyConfig:
+    """Fit a `ProxyConfig` to a generator."""
+    channels = sum(generator.config.channels[str(size)] for size in sources)
+    dims = min(24, channels)
+    return ProxyConfig(resolution=max(sources), sources=tuple(sources), channels=channels, dims=dims, num_clusters=num_clusters)
+
+
+def rearranger_config(generator: StyleGAN2, proxy: ProxyConfig, resolution: int) -> RearrangerConfig:
+    """Fit a `RearrangerConfig` to a generator and its clusters."""
+    return RearrangerConfig(
+        resolution=resolution,
+        channels=generator.config.channels[str(resolution)],
+        fine_resolution=proxy.resolution,
+        fine_channels=generator.config.channels[str(proxy.resolution)],
+        num_clusters=proxy.num_clusters,
+        proxy_resolution=proxy.resolution,
+        w_dim=generator.config.w_dim,
+    )

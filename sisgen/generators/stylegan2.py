@@ -135,7 +135,7 @@ class SynthesisLayer(nn.Module):
         if noise is not None:
             offset = offset + noise * (self.noise_strength * LRELU_GAIN)
         x = torch.addcmul(offset.to(x.dtype), x, (demodulation * LRELU_GAIN).to(x.dtype))
-        return leaky(x, gain=1.0, clamp=None if self.clamp is None else self.clamp * LRELU_GAIN)
+        return leaky(x, gain=1.0, clamp=self.clamp)
 
 
 class ToRGB(nn.Module):

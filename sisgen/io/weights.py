@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from sisgen.errors import CheckpointError
 from sisgen.io.files import replace_file, sha256_of
 
 AGAIN = "get or export the model again"
+MAX_HEADER = 100 << 20  # bytes of a safetensors header, as the format allows
 HALF_MAX = torch.finfo(torch.float16).max
 
 M = TypeVar("M", bound=nn.Module)
@@ -77,6 +79,45 @@ def read_shapes(path: str | os.PathLike[str]) -> Shapes:
     with _open(_checked_file(path, None)) as reader:
         names = list(reader.keys())
         return {name: tuple(reader.get_slice(name).get_shape()) for name in names}
+
+
+def is_safetensors(path: str | os.PathLike[str]) -> bool:
+    """Tell a safetensors file by how it begins: the length of its header, then JSON."""
+    with Path(path).open("rb") as file:
+        start = file.read(9)
+    return start[8:] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= MAX_HEADER
+
+
+def read_header(path: str | os.PathLike[str]) -> tuple[Shapes, dict[str, Any]]:
+    """Read names and shapes, and the strings of the header; those that hold a JSON object are merged into one.
+
+    Raises:
+        CheckpointError: the file is missing or no safetensors.
+    """
+    shapes, options = read_shapes(path), {}
+    with _open(Path(path)) as reader:
+        metadata = reader.metadata() or {}
+    for text in metadata.values():
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        options.update(value if isinstance(value, dict) else {})
+    return shapes, options
+
+
+def read_tensor(path: str | os.PathLike[str], name: str) -> torch.Tensor:
+    """Read one tensor of a file, into memory of its own.
+
+    Raises:
+        CheckpointError: the file is missing, no safetensors, or lacks the tensor.
+    """
+    try:
+        with _open(_checked_file(path, None)) as reader:
+            tensor: torch.Tensor = reader.get_tensor(name).clone()
+    except SafetensorError:
+        raise CheckpointError(f"The tensor '{name}' in '{path}' cannot be read; {AGAIN}.") from None
+    return tensor
 
 
 def load_weights(path: str | os.PathLike[str], module: M, *, sha256: str | None = None) -> M:

@@ -11,26 +11,11 @@ from torch import nn
 from sisgen.generators.discriminator import Discriminator
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.hub import find_model
-from sisgen.io.configs import from_dict, read_json, to_dict, write_json
-from sisgen.io.weights import load_module, load_weights, read_shapes, save_weights
+from sisgen.io.configs import from_dict, read_json, to_dict
+from sisgen.io.models import export_parts
+from sisgen.io.weights import load_module, load_weights, read_shapes
 
-
-def export_parts(folder: str | Path, parts: Mapping[str, nn.Module], config: Mapping[str, Any]) -> None:
-    """Add parts to a model folder, or replace them.
-
-    Args:
-        folder: made where it lacks.
-        parts: file stem -> module, written as fp16 safetensors.
-        config: keys of `config.json` to set.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "config.json"
-    content: dict[str, Any] = read_json(path) if path.exists() else {"format": 1, "name": folder.name}
-    files = dict(content.get("files", {}))
-    for stem, module in parts.items():
-        files[f"{stem}.safetensors"] = save_weights(folder / f"{stem}.safetensors", module)
-    write_json(path, {**content, **config, "files": dict(sorted(files.items()))})
+__all__ = ["export_gan", "export_parts", "has_part", "load_discriminator", "load_gan", "load_generator", "load_part"]
 
 
 def load_part(folder: str | Path, stem: str, module: nn.Module) -> None:

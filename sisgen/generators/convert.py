@@ -1,0 +1,239 @@
+"""Turns files of other projects' StyleGAN2 networks into model folders of this one, without running anything in them.
+
+Understood are official PyTorch pickles, rosinality's `.pt`, TensorFlow pickles, safetensors with official names, and own folders.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from sisgen.errors import CheckpointError, InputError
+from sisgen.generators import rosinality, tensorflow
+from sisgen.generators.foreign import Changed, Foreign, as_state, flatten
+from sisgen.generators.official import build_discriminator, build_generator
+from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from sisgen.io.configs import from_dict, read_json, to_dict
+from sisgen.io.files import sha256_of
+from sisgen.io.models import CONFIG, copy_parts, export_parts, replace_folder
+from sisgen.io.standins import Record
+from sisgen.io.torch_files import read_foreign
+from sisgen.io.weights import HALF_MAX, check_shapes, is_safetensors, read_header, read_tensor
+
+UNKNOWN_LICENSE = "unknown, see the source"
+CONST = "synthesis.b4.const"  # a tensor that tells the official layout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvertConfig:
+    """What to convert, and into what."""
+
+    source: Path  # a file, or a model folder of this project
+    out: Path
+    name: str | None = None  # of the model; None takes the folder's
+    license: str | None = None  # of the weights; None keeps what is known
+    precision: Literal["fp16", "fp32"] = "fp16"  # on disk; values that fp16 cannot hold are kept in fp32 anyway
+    overwrite: bool = False  # replace a folder that holds another model
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Converted:
+    """What was found and written.
+
+    Attributes:
+        kind: what the file is, in words.
+        generator: sizes of the generator.
+        parameters: how many numbers the generator learned.
+        precision: "fp16" or "fp32", as the files have it.
+        files: names of the files that were written.
+        notes: sentences on what was added, changed or left out.
+    """
+
+    kind: str
+    generator: StyleGAN2Config
+    parameters: int
+    precision: str
+    files: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def convert(config: ConvertConfig) -> Converted:
+    """Write a model folder.
+
+    Raises:
+        InputError: there is no such file, or the folder holds something else.
+        CheckpointError: the file is refused, damaged, or holds no StyleGAN2 that can run here.
+    """
+    if not config.source.exists():
+        raise InputError(f"There is no file or folder '{config.source}' to convert; check the path.")
+    folder = config.source.is_dir()
+    if folder and not (config.source / CONFIG).is_file():
+        raise InputError(f"A file or a model folder was expected, but the folder '{config.source}' has no {CONFIG}; name the file in it.")
+    sha256 = sha256_of(config.source / CONFIG if folder else config.source)
+    again = _check_out(config, sha256)
+    return _copy(config, sha256) if folder else _convert_file(config, sha256, again)
+
+
+def read_networks(path: str | os.PathLike[str]) -> Foreign:
+    """Find the networks in a file of any known layout.
+
+    Raises:
+        CheckpointError: the file is refused or holds no network of a known layout.
+    """
+    file = Path(path)
+    if is_safetensors(file):
+        return _read_safetensors(file)
+    data = read_foreign(file)
+    if isinstance(data, Record) and "_modules" in data.fields:
+        data = {"G_ema": data}
+    nets = data if isinstance(data, (tuple, list)) else (data,)
+    if nets and len(nets) <= 3 and all(tensorflow.is_network(net) for net in nets):
+        return _read_tensorflow(nets)
+    if isinstance(data, dict):
+        averaged = data.get("G_ema") or data.get("G")
+        if isinstance(averaged, Record):
+            return _read_official(averaged, data.get("D"))
+        for state in (data.get("g_ema"), data.get("params_ema"), data.get("G_ema"), data):
+            found = _read_state(as_state(state), as_state(data.get("d")))
+            if found is not None:
+                return found
+    raise CheckpointError(f"The file '{file}' was read, but it holds no StyleGAN2 of a known layout; choose another file.")
+
+
+def _read_official(generator: Record, discriminator: Any) -> Foreign:
+    tensors, facts = flatten(generator)
+    others, other_facts = flatten(discriminator) if isinstance(discriminator, Record) else (None, {})
+    kind = "official StyleGAN2 pickle (PyTorch)"
+    return Foreign(kind=kind, generator=tensors, discriminator=others, facts=facts, discriminator_facts=other_facts)
+
+
+def _read_tensorflow(nets: Any) -> Foreign:
+    tensors = tensorflow.to_official(tensorflow.variables(nets[-1]))
+    others = tensorflow.discriminator_to_official(tensorflow.variables(nets[1])) if len(nets) == 3 else None
+    options = nets[-1].fields.get("static_kwargs")
+    options = options if isinstance(options, dict) else {}
+    facts = {"conv_clamp": options.get("conv_clamp"), "architecture": options.get("architecture", "skip")}
+    return Foreign(kind="StyleGAN2 pickle (TensorFlow)", generator=tensors, discriminator=others, facts=facts)
+
+
+def _read_state(state: dict[str, Any], other: dict[str, Any]) -> Foreign | None:
+    """Tell the layout of a flat state dict."""
+    if CONST in state:
+        return Foreign(kind="official StyleGAN2 state dict", generator=state)
+    if rosinality.MARK in state:
+        discriminator = rosinality.discriminator_to_official(other) if rosinality.D_MARK in other else None
+        return Foreign(kind="rosinality StyleGAN2 file", generator=rosinality.to_official(state), discriminator=discriminator)
+    return None
+
+
+def _read_safetensors(file: Path) -> Foreign:
+    shapes, facts = read_header(file)
+    prefix = next((name.removesuffix(CONST) for name in shapes if name.endswith(CONST)), None)
+    if prefix is None:
+        raise CheckpointError(f"The safetensors file '{file}' must hold the tensor '{CONST}', but it lacks it; choose another file.")
+
+    def stored(name: str, shape: tuple[int, ...]) -> Changed:
+        return Changed(shape=shape, load=lambda: read_tensor(file, name))
+
+    # Without a prefix the file may still hold other things beside the network.
+    wanted = ("mapping.", "synthesis.")
+    names = {name.removeprefix(prefix): name for name in shapes if name.startswith(prefix)}
+    tensors = {short: stored(name, shapes[name]) for short, name in names.items() if short.startswith(wanted)}
+    return Foreign(kind="safetensors file with official names", generator=tensors, facts=facts)
+
+
+def _convert_file(config: ConvertConfig, sha256: str, again: bool) -> Converted:
+    foreign = read_networks(config.source)
+    generator, notes = build_generator(foreign)
+    discriminator, sentence = build_discriminator(foreign, generator.config)
+    notes.append(sentence)
+    parts: dict[str, nn.Module] = {"generator": generator}
+    if discriminator is not None:
+        parts["discriminator"] = discriminator
+    half = config.precision == "fp16"
+    if half and not all(_fits_half(part) for part in parts.values()):
+        half = False
+        notes.append("The weights were kept in fp32, since fp16 cannot hold values as large as theirs.")
+    content = _content(config, generator, {"from": config.source.name, "sha256": sha256, "kind": foreign.kind, "notes": notes})
+    if again:
+        export_parts(config.out, parts, content, half=half)
+    else:
+        with replace_folder(config.out) as staged:
+            export_parts(staged, parts, content, half=half)
+    return Converted(
+        kind=foreign.kind,
+        generator=generator.config,
+        parameters=sum(parameter.numel() for parameter in generator.parameters()),
+        precision="fp16" if half else "fp32",
+        files=(CONFIG, *(f"{stem}.safetensors" for stem in parts)),
+        notes=tuple(notes),
+    )
+
+
+def _content(config: ConvertConfig, generator: StyleGAN2, origin: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "name": config.name or config.out.resolve().name,
+        "description": f"Converted from {config.source.name}, a {origin['kind'].removeprefix('official ')}",
+        "license": config.license or UNKNOWN_LICENSE,
+        "generator": to_dict(generator.config),
+        "defaults": {"truncation": 0.7, "seed": 0},
+        "training": {"converted": {**origin, "num_ws": generator.config.num_ws}},
+    }
+
+
+def _copy(config: ConvertConfig, sha256: str) -> Converted:
+    """Copy an own folder, after its generator was compared with its config."""
+    content = read_json(config.source / CONFIG)
+    where = f"{config.source / CONFIG}, generator"
+    sizes = from_dict(StyleGAN2Config, content.get("generator", {}), where=where)
+    generator = _on_meta(sizes)
+    check_shapes(config.source / "generator.safetensors", generator)
+    if config.out.resolve() == config.source.resolve():
+        raise InputError(f"The model '{config.source}' cannot be copied onto itself; give another --out.")
+    training = content.get("training", {})
+    changes: dict[str, Any] = {
+        "training": {**training, "converted": {"from": config.source.name, "sha256": sha256, "kind": "model folder"}}
+    }
+    changes |= {key: value for key, value in (("name", config.name), ("license", config.license)) if value is not None}
+    with replace_folder(config.out) as staged:
+        copy_parts(config.source, staged, changes)
+    return Converted(
+        kind="sisgen model folder",
+        generator=sizes,
+        parameters=sum(parameter.numel() for parameter in generator.parameters()),
+        precision="as it was",
+        files=(CONFIG, *content.get("files", {})),
+    )
+
+
+def _check_out(config: ConvertConfig, sha256: str) -> bool:
+    """Look at what lies in the folder to write: True when it is the same model, so that its other parts can stay."""
+    out = config.out
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out must be a folder, but '{out}' is a file; choose another name.")
+    if not out.exists() or not any(out.iterdir()):
+        return False
+    if not (out / CONFIG).is_file():
+        raise InputError(f"--out must be a new folder or a model, but '{out}' holds other things; choose another name.")
+    training = read_json(out / CONFIG).get("training", {})
+    if isinstance(training, dict) and training.get("converted", {}).get("sha256") == sha256:
+        return True
+    if not config.overwrite:
+        raise InputError(f"'{out}' holds another model; choose another folder, or add --overwrite to replace all of it.")
+    return False
+
+
+def _on_meta(sizes: StyleGAN2Config) -> StyleGAN2:
+    with torch.device("meta"):
+        return StyleGAN2(sizes)
+
+
+def _fits_half(module: nn.Module) -> bool:
+    return all(float(tensor.abs().max()) <= HALF_MAX for tensor in module.state_dict().values() if tensor.numel())

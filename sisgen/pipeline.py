@@ -17,7 +17,7 @@ from sisgen.devices import pick_device
 from sisgen.engines.rearrange import RearrangeEngine
 from sisgen.errors import CheckpointError, InputError
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from sisgen.hub import DEFAULT_MODEL, find_model
+from sisgen.hub import DEFAULT_MODEL, Report, find_model
 from sisgen.io.configs import from_dict, read_json
 from sisgen.io.labels import check_label_set
 from sisgen.io.weights import load_module
@@ -72,33 +72,57 @@ class Pipeline:
         config: the model's config.
         engine: its parts, wired.
         source: where it was loaded from, in words.
+        folder: where its files lie; `None` for one that was made in memory.
     """
 
-    def __init__(self, config: ModelConfig, engine: RearrangeEngine, *, source: str) -> None:
+    def __init__(self, config: ModelConfig, engine: RearrangeEngine, *, source: str, folder: Path | None = None) -> None:
         self.config = config
+        self.folder = folder
         self.engine = engine.eval().requires_grad_(False)
         self.source = source
 
     @classmethod
     def from_pretrained(
-        cls, name: str | os.PathLike[str] = DEFAULT_MODEL, *, device: str | None = None, revision: str | None = None
+        cls,
+        name: str | os.PathLike[str] = DEFAULT_MODEL,
+        *,
+        device: str | None = None,
+        revision: str | None = None,
+        report: Report | None = None,
     ) -> Pipeline:
-        """Load a model by name, folder or Hub id.
+        """Load a model by name, folder, zip file, address or Hub id.
 
         Args:
-            name: "portraits", a folder, or "user/name" on the Hub.
+            name: "portraits", a folder or a zip file of one, "user/name" on the Hub, or an `https://` address of such files.
             device: "cpu", "cuda", ...; `None` takes CUDA where it works.
-            revision: commit or tag on the Hub; `None` takes the default branch.
+            revision: commit, tag or branch on the Hub; `None` takes the default branch.
+            report: told how far a download is: what is fetched, bytes so far, bytes in all (0 when unknown).
 
         Raises:
-            ModelNotFoundError: no such model in any of the places tried.
+            ModelNotFoundError: no such model in any of the places tried, or out of reach.
             CheckpointError: the folder is incomplete or altered.
         """
         target = pick_device(device)
-        found = find_model(name, revision=revision)
+        found = find_model(name, revision=revision, report=report)
         config = _read_config(found.path)
         engine = _load_engine(found.path, config).to(target)
-        return cls(config, engine, source=found.source)
+        return cls(config, engine, source=found.source, folder=found.path)
+
+    def push_to_hub(self, hub_id: str, *, private: bool = False, branch: str | None = None) -> str:
+        """Upload the folder that this model was loaded from; see `sisgen.hub.push.push`.
+
+        Returns:
+            The address of the model's page.
+
+        Raises:
+            CheckpointError: the model has no folder, no licence or no card.
+            SisgenError: the Hub refuses or cannot be reached.
+        """
+        from sisgen.hub.push import push
+
+        if self.folder is None:
+            raise CheckpointError("Only a model that lies in a folder can be pushed, but this one was made in memory; export it first.")
+        return push(self.folder, hub_id, private=private, branch=branch)
 
     @property
     def name(self) -> str:

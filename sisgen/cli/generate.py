@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sisgen.cli.arguments import number, seed
+from sisgen.cli.progress import download_bar
 from sisgen.errors import InputError, SisgenError
 from sisgen.hub import DEFAULT_MODEL
 
@@ -38,7 +39,8 @@ def add_parser(subparsers: Any) -> None:
     """Add the verb to the command line."""
     words = "Make pictures from one mask or a folder of masks."
     parser = subparsers.add_parser("generate", help="make pictures from masks", description=words)
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="model name, folder or Hub id (default: %(default)s)")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="model name, folder, zip, address or Hub id (default: %(default)s)")
+    parser.add_argument("--revision", help="commit, tag or branch of a model on the Hub (default: the newest)")
     parser.add_argument("--mask", type=Path, help="mask file, or a folder of them; without it, plain samples")
     parser.add_argument("--seeds", type=seed, nargs="+", default=[0], metavar="SEED", help="one picture a seed and mask (default: 0)")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the pictures (default: %(default)s)")
@@ -65,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
     from sisgen.pipeline import Pipeline
 
     guard_decoders()
-    pipe = Pipeline.from_pretrained(args.model, device=args.device)
+    with download_bar() as report:
+        pipe = Pipeline.from_pretrained(args.model, device=args.device, revision=args.revision, report=report)
     errors = run_jobs(pipe, jobs, args, one_mask=args.mask is None or not args.mask.is_dir())
     report_errors(args.out, errors)
     written = sum(len(job.outputs) for job in jobs) - sum(entry["pictures"] for entry in errors)

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import stat
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from sisgen.errors import CheckpointError
@@ -38,7 +39,7 @@ def unpack(archive: Path) -> Path:
         target = cache_folder() / "archives" / sha256_of(archive)[:32]
         if not is_model(target):
             _unpack_whole(archive, target)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, RuntimeError, ValueError, UnicodeError):
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, RuntimeError, ValueError):
         raise CheckpointError(f"'{archive}' must be the zip file of a model folder, but it is damaged or none; get it again.") from None
     verify(target, f"The archive '{archive}'")
     return target
@@ -103,6 +104,8 @@ def _check_entry(entry: zipfile.ZipInfo, archive: Path) -> None:
         raise CheckpointError(f"'{archive}' holds {name[:80]!r}, which is a link or a device and no file; do not use this archive.")
     if entry.flag_bits & 1:
         raise CheckpointError(f"'{archive}' is locked by a password; unpack it and name the folder instead.")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise CheckpointError(f"'{archive}' is packed by another method than deflate; pack the model again as a plain zip file.")
     if entry.file_size > SMALL and entry.file_size > MAX_RATIO * max(1, entry.compress_size):
         raise CheckpointError(f"'{archive}' holds {name[:80]!r}, which would grow more than {MAX_RATIO} times; do not use this archive.")
 

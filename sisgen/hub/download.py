@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from sisgen.errors import CheckpointError
 from sisgen.hub.places import MAX_MODEL_BYTES
@@ -23,7 +23,8 @@ Report = Callable[[str, int, int], None]  # what is fetched, bytes so far, bytes
 
 PART = ".part"  # what came so far; with PART + ".tag" it says of which version
 BLOCK = 1 << 18
-PATIENCE = 3  # attempts in a row that bring nothing
+PATIENCE = 3  # attempts in a row that bring hardly anything
+HARDLY = 1 << 16  # bytes
 _GOES_ON = "the same command goes on where it stopped"
 
 
@@ -51,6 +52,11 @@ class Wanted:
     max_bytes: int = MAX_MODEL_BYTES
     report: Callable[[int, int], None] | None = None
 
+    @property
+    def name(self) -> str:
+        """The file's own name, as the address gives it."""
+        return unquote(urlsplit(self.url).path.rsplit("/", 1)[-1])[:80]
+
 
 def fetch(wanted: Wanted) -> None:
     """Fetch a file; a broken connection is taken up again, in this call and in the next one.
@@ -73,7 +79,7 @@ def fetch(wanted: Wanted) -> None:
                     return
                 break
             except _BrokenError as broken:
-                failures = 1 if _size(part) > before else failures + 1
+                failures = 1 if _size(part) > before + HARDLY else failures + 1
                 before = _size(part)
                 if failures >= PATIENCE:
                     raise FetchError(str(broken)) from None
@@ -104,7 +110,7 @@ def _transfer(wanted: Wanted, part: Path) -> bool:
         start, total = _span(answer, have)
         if total > wanted.max_bytes:
             raise CheckpointError(
-                f"'{wanted.path.name}' may have {wanted.max_bytes / 1e6:,.1f} MB, but it has {total / 1e6:,.1f} MB; it is not fetched."
+                f"'{wanted.name}' may have {wanted.max_bytes / 1e6:,.1f} MB, but it has {total / 1e6:,.1f} MB; it is not fetched."
             )
         _check_space(part.parent, total - start)
         tag_file.write_text(answer.headers.get("ETag") or answer.headers.get("Last-Modified") or "", encoding="utf-8")
@@ -141,7 +147,7 @@ def _receive(wanted: Wanted, answer: Any, part: Path, start: int, total: int) ->
             file.write(block)
             done += len(block)
             if done > wanted.max_bytes:
-                raise CheckpointError(f"'{wanted.path.name}' may have {wanted.max_bytes / 1e6:,.1f} MB, but more came; it is not fetched.")
+                raise CheckpointError(f"'{wanted.name}' may have {wanted.max_bytes / 1e6:,.1f} MB, but more came; it is not fetched.")
             if wanted.report:
                 wanted.report(done, total)
     if done < total:
@@ -155,7 +161,7 @@ def _accept(wanted: Wanted, part: Path) -> None:
         part.unlink()
         tag_file.unlink(missing_ok=True)
         raise CheckpointError(
-            f"'{wanted.path.name}' must have the SHA-256 {wanted.sha256[:12]}..., but what came from {urlsplit(wanted.url).netloc} has "
+            f"'{wanted.name}' must have the SHA-256 {wanted.sha256[:12]}..., but what came from {urlsplit(wanted.url).netloc} has "
             f"{came[:12]}... and was thrown away; try again, and tell the model's author if it happens twice."
         )
     os.replace(part, wanted.path)

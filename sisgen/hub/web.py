@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 ATTEMPTS = 3
-PAUSE = 0.4  # seconds before the second attempt, doubled for each further one
+PAUSE = 0.25  # seconds before the second attempt, doubled for each further one
 _TRY_AGAIN = (429, 500, 502, 503, 504)
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

@@ -6,10 +6,10 @@ Understood are official PyTorch pickles, rosinality's `.pt`, TensorFlow pickles,
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import nn
@@ -26,6 +26,7 @@ from sisgen.io.standins import Record
 from sisgen.io.torch_files import read_foreign
 from sisgen.io.weights import HALF_MAX, check_shapes, is_safetensors, read_header, read_tensor
 
+T = TypeVar("T")
 UNKNOWN_LICENSE = "unknown, see the source"
 CONST = "synthesis.b4.const"  # a tensor that tells the official layout
 
@@ -108,18 +109,26 @@ def read_networks(path: str | os.PathLike[str]) -> Foreign:
 
 def _read_official(generator: Record, discriminator: Any) -> Foreign:
     tensors, facts = flatten(generator)
-    others, other_facts = flatten(discriminator) if isinstance(discriminator, Record) else (None, {})
+    others, other_facts = (_optional(lambda: flatten(discriminator)) if isinstance(discriminator, Record) else None) or (None, {})
     kind = "official StyleGAN2 pickle (PyTorch)"
     return Foreign(kind=kind, generator=tensors, discriminator=others, facts=facts, discriminator_facts=other_facts)
 
 
 def _read_tensorflow(nets: Any) -> Foreign:
     tensors = tensorflow.to_official(tensorflow.variables(nets[-1]))
-    others = tensorflow.discriminator_to_official(tensorflow.variables(nets[1])) if len(nets) == 3 else None
+    others = _optional(lambda: tensorflow.discriminator_to_official(tensorflow.variables(nets[1]))) if len(nets) == 3 else None
     options = nets[-1].fields.get("static_kwargs")
     options = options if isinstance(options, dict) else {}
     facts = {"conv_clamp": options.get("conv_clamp"), "architecture": options.get("architecture", "skip")}
     return Foreign(kind="StyleGAN2 pickle (TensorFlow)", generator=tensors, discriminator=others, facts=facts)
+
+
+def _optional(read: Callable[[], T]) -> T | None:
+    """Do without a discriminator that cannot be read."""
+    try:
+        return read()
+    except CheckpointError:
+        return None
 
 
 def _read_state(state: dict[str, Any], other: dict[str, Any]) -> Foreign | None:
@@ -127,7 +136,7 @@ def _read_state(state: dict[str, Any], other: dict[str, Any]) -> Foreign | None:
     if CONST in state:
         return Foreign(kind="official StyleGAN2 state dict", generator=state)
     if rosinality.MARK in state:
-        discriminator = rosinality.discriminator_to_official(other) if rosinality.D_MARK in other else None
+        discriminator = _optional(lambda: rosinality.discriminator_to_official(other)) if rosinality.D_MARK in other else None
         return Foreign(kind="rosinality StyleGAN2 file", generator=rosinality.to_official(state), discriminator=discriminator)
     return None
 

@@ -13,6 +13,7 @@ from sisgen.io.standins import Record, StoredArray, StoredTensor
 
 MAX_TENSORS = 2_000
 MAX_DEPTH = 8
+MAX_ITEMS = 100_000  # attributes and modules of a network
 MAPPING_LR = 0.01  # learning-rate multiplier of mapping layers, which their stored weights are divided by
 
 
@@ -73,31 +74,29 @@ def flatten(module: Record) -> tuple[dict[str, Stored], dict[str, Any]]:
     """
     tensors: dict[str, Stored] = {}
     facts: dict[str, Any] = {}
-    _walk(module, "", 0, tensors, facts)
-    return tensors, facts
-
-
-def _walk(module: Any, place: str, depth: int, tensors: dict[str, Stored], facts: dict[str, Any]) -> None:
-    if not isinstance(module, Record) or depth > MAX_DEPTH or len(facts) > 50 * MAX_TENSORS:
-        raise CheckpointError(f"The file's network is no usable tree of modules at '{place[:80]}'; get the file again.")
-    for name, value in module.fields.items():
-        if isinstance(value, (str, int, float)) and not name.startswith("_"):
-            facts[f"{place}{name}"] = value
-    for group in ("_parameters", "_buffers"):
-        for name, value in _group(module, group, place).items():
+    waiting: list[tuple[str, Any]] = [("", module)]
+    seen = 0
+    while waiting:
+        place, record = waiting.pop()
+        # A few records that hold each other can look like billions.
+        seen += 1 + (len(record.fields) if isinstance(record, Record) else MAX_ITEMS)
+        if seen > MAX_ITEMS or place.count(".") > MAX_DEPTH:
+            raise CheckpointError(f"The file's network is no usable tree of modules at '{place[:80]}'; get the file again.")
+        facts |= {f"{place}{name}": value for name, value in record.fields.items() if isinstance(value, (str, int, float))}
+        for name, value in (_group(record, "_parameters", place) | _group(record, "_buffers", place)).items():
             tensor = as_stored(value)
             if tensor is not None:
                 tensors[f"{place}{name}"] = tensor
-    for name, child in _group(module, "_modules", place).items():
-        if child is not None:
-            _walk(child, f"{place}{name}.", depth + 1, tensors, facts)
-    if len(tensors) > MAX_TENSORS:
-        raise CheckpointError(f"The file's network has more than {MAX_TENSORS} tensors, more than a StyleGAN2; choose another file.")
+        children = _group(record, "_modules", place)
+        waiting += [(f"{place}{name}.", child) for name, child in children.items() if child is not None]
+        seen += len(children)
+    return tensors, facts
 
 
 def _group(module: Record, group: str, place: str) -> dict[str, Any]:
     found = module.fields.get(group, {})
-    if not isinstance(found, dict) or not all(isinstance(name, str) and len(name) <= 80 for name in found):
+    usable = isinstance(found, dict) and len(found) <= MAX_TENSORS
+    if not usable or not all(isinstance(name, str) and len(name) <= 80 for name in found):
         raise CheckpointError(f"The file's network is no usable tree of modules at '{place[:80]}'; get the file again.")
     return found
 

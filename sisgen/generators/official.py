@@ -13,6 +13,7 @@ from sisgen.errors import CheckpointError, InputError
 from sisgen.generators.discriminator import Discriminator
 from sisgen.generators.foreign import MAPPING_LR, Foreign, Stored
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from sisgen.io.weights import is_finite
 from sisgen.nets.resample import fir_kernel
 
 AVERAGE_OVER = 16_384  # styles whose mean stands in where a file has none
@@ -103,7 +104,7 @@ def build_discriminator(foreign: Foreign, config: StyleGAN2Config) -> tuple[Disc
         the discriminator, or `None`; and a sentence that says what came of it.
     """
     if not foreign.discriminator:
-        return None, "The file holds no discriminator."
+        return None, "The file holds no discriminator that can be read."
     with torch.device("meta"):
         discriminator = Discriminator(config.resolution, _channels(foreign.discriminator, config), c_dim=config.c_dim)
     want = {name: tuple(tensor.shape) for name, tensor in discriminator.state_dict().items()}
@@ -163,7 +164,7 @@ def _compare(want: Mapping[str, tuple[int, ...]], have: Mapping[str, tuple[int, 
 
 def _load(name: str, stored: Stored) -> torch.Tensor:
     tensor = stored.load().float()
-    if not bool(torch.isfinite(tensor).all()):
+    if not is_finite(tensor):
         raise CheckpointError(f"The tensor '{name}' of the file's network must be finite, but it holds NaN or infinity; get it again.")
     return tensor
 

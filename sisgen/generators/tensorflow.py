@@ -13,8 +13,10 @@ from typing import Any
 import torch
 
 from sisgen.errors import CheckpointError
-from sisgen.generators.foreign import MAX_DEPTH, MAX_TENSORS, Stored, as_stored, changed
+from sisgen.generators.foreign import MAX_TENSORS, Stored, as_stored, changed
 from sisgen.io.standins import Record
+
+MAX_PARTS = 4  # of a network, and how deep they nest
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 
@@ -59,14 +61,13 @@ def is_network(value: Any) -> bool:
 def _collect(network: Any, place: str, depth: int, found: dict[str, Stored]) -> None:
     parts = network.fields.get("components", {}) if is_network(network) else None
     pairs = network.fields["variables"] if is_network(network) else None
-    if not isinstance(parts, dict) or not isinstance(pairs, (list, dict)) or depth > MAX_DEPTH:
+    usable = isinstance(parts, dict) and isinstance(pairs, (list, dict)) and len(pairs) <= MAX_TENSORS
+    if not usable or depth > MAX_PARTS or len(parts) > MAX_PARTS:
         raise CheckpointError("The file's TensorFlow network is no usable tree of variables; get the file again.")
     for pair in pairs.items() if isinstance(pairs, dict) else pairs:
         tensor = as_stored(pair[1]) if isinstance(pair, tuple) and len(pair) == 2 else None
         if tensor is not None and isinstance(pair[0], str):
             found[f"{place}{pair[0]}"] = tensor
-    if len(found) > MAX_TENSORS or len(parts) > MAX_DEPTH:
-        raise CheckpointError(f"The file's network has more than {MAX_TENSORS} tensors, more than a StyleGAN2; choose another file.")
     for name, part in parts.items():
         _collect(part, f"{place}{name}/", depth + 1, found)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,7 +124,7 @@ def read_tensor(path: str | os.PathLike[str], name: str) -> torch.Tensor:
 def load_weights(path: str | os.PathLike[str], module: M, *, sha256: str | None = None) -> M:
     """Fill a module from a file; either all of it changes or nothing.
 
-    Names and shapes are compared through the file's header, before a tensor is read.
+    Names and shapes are compared through the file's header, before a tensor is read; no more than one tensor is in memory at a time.
 
     Args:
         path: a .safetensors file.
@@ -138,7 +139,13 @@ def load_weights(path: str | os.PathLike[str], module: M, *, sha256: str | None 
             not finite.
     """
     check_shapes(path, module)
-    module.load_state_dict(read_weights(path, sha256=sha256))
+    file = _checked_file(path, sha256)
+    for name, tensor in _stream(file):
+        _check_finite(file, name, tensor)
+    state = module.state_dict()
+    with torch.no_grad():
+        for name, tensor in _stream(file):
+            state[name].copy_(tensor)
     return module
 
 
@@ -199,10 +206,19 @@ def _open(file: Path) -> Any:
         raise CheckpointError(f"The file '{file}' must be a safetensors file, but its header cannot be read; {AGAIN}.") from None
 
 
+def _stream(file: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """Read tensor by tensor; opened anew for each, since what was read stays in memory until the file is closed."""
+    with _open(file) as reader:
+        names = list(reader.keys())
+    for name in names:
+        with _open(file) as reader:
+            yield name, reader.get_tensor(name)
+
+
 def _storable(name: str, tensor: torch.Tensor, half: bool) -> torch.Tensor:
     tensor = tensor.detach().cpu()
     if tensor.is_floating_point():
-        if not bool(torch.isfinite(tensor).all()):
+        if not is_finite(tensor):
             raise CheckpointError(f"The tensor '{name}' must be finite to be saved, but it is not; go back to an earlier snapshot.")
         if half and tensor.numel() and float(tensor.abs().max()) > HALF_MAX:
             raise CheckpointError(f"The tensor '{name}' must be within fp16's range to be saved, but it is not; save it with half=False.")
@@ -210,8 +226,16 @@ def _storable(name: str, tensor: torch.Tensor, half: bool) -> torch.Tensor:
     return tensor.clone(memory_format=torch.contiguous_format)  # tied weights may not share memory in a file
 
 
+def is_finite(tensor: torch.Tensor) -> bool:
+    """Tell whether all values are finite, without memory for an answer a value: a NaN is passed on to the extremes."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    tensor = tensor.float() if tensor.element_size() == 1 else tensor  # 8-bit floats have no order in PyTorch
+    return all(math.isfinite(float(extreme)) for extreme in torch.aminmax(tensor))
+
+
 def _check_finite(file: Path, name: str, tensor: torch.Tensor) -> None:
-    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+    if not is_finite(tensor):
         raise CheckpointError(f"The tensor '{name}' in '{file}' must be finite, but it holds NaN or infinity; {AGAIN}.")
 
 

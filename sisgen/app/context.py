@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sisgen.app.models import Downloads
 from sisgen.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,10 +42,20 @@ class Registry:
         load: name -> pipeline; it raises a `SisgenError` when that fails.
         max_bytes: idle models are let go while all together exceed this.
         allow_any: whether names outside the list may be loaded.
+        more: names further models that visitors may choose just now, such as those on this machine; `None` for none.
     """
 
-    def __init__(self, names: Sequence[str], load: Callable[[str], Pipeline], *, max_bytes: int = 2**32, allow_any: bool = False) -> None:
-        self.names = tuple(names)
+    def __init__(
+        self,
+        names: Sequence[str],
+        load: Callable[[str], Pipeline],
+        *,
+        max_bytes: int = 2**32,
+        allow_any: bool = False,
+        more: Callable[[], Sequence[str]] | None = None,
+    ) -> None:
+        self._names = tuple(names)
+        self._more = more or tuple
         self._load = load
         self._max_bytes = max_bytes
         self._allow_any = allow_any
@@ -55,7 +66,12 @@ class Registry:
     @property
     def default(self) -> str:
         """Name of the model that is used when a request names none."""
-        return self.names[0]
+        return self._names[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all models that visitors may choose, the default one first, each once."""
+        return tuple(dict.fromkeys((*self._names, *self._more())))
 
     @contextmanager
     def lease(self, name: str | None = None) -> Iterator[Pipeline]:
@@ -79,7 +95,8 @@ class Registry:
             return [name for name, shelf in self._shelves.items() if shelf.pipe is not None]
 
     def _shelf(self, name: str) -> _Shelf:
-        if name not in self.names and not (self._allow_any and _PUBLIC_NAME.fullmatch(name)):
+        known = name in self._names or name in self.names  # the disk is looked at only for a name that is not fixed
+        if not known and not (self._allow_any and _PUBLIC_NAME.fullmatch(name)):
             raise InputError(f"The model {name[:60]!r} is not offered here; choose one of: {', '.join(self.names)}.")
         with self._lock:
             shelf = self._shelves.setdefault(name, _Shelf())
@@ -116,9 +133,11 @@ class Context:
         registry: the models.
         lane: the one queue in front of the device for short work.
         examples: folder with example drawings.
+        downloads: how far models are that are being fetched.
     """
 
     settings: Settings
     registry: Registry
     lane: Lane
     examples: Path
+    downloads: Downloads = field(default_factory=Downloads)

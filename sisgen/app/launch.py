@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sisgen.app.context import Context, Registry
+from sisgen.app.models import Downloads, LocalModels, is_private
 from sisgen.app.serve.live import Lane
 from sisgen.app.settings import Settings, default_examples, read_settings
 from sisgen.errors import SisgenError
@@ -69,14 +70,16 @@ def prepare_environment() -> None:
 
 def build_context(settings: Settings) -> Context:
     """Make the registry and the lane; no model is loaded yet."""
+    downloads = Downloads()
     registry = Registry(
         settings.names,
-        partial(_load, device=settings.device),
+        partial(_load, device=settings.device, downloads=downloads),
         max_bytes=int(settings.memory * 2**30),
         allow_any=settings.allow_any_model,
+        more=LocalModels(settings.names) if is_private(settings) and not settings.models else None,
     )
     lane = Lane(lambda batch, payloads: batch(payloads))
-    return Context(settings=settings, registry=registry, lane=lane, examples=default_examples())
+    return Context(settings=settings, registry=registry, lane=lane, examples=default_examples(), downloads=downloads)
 
 
 def warm_up(context: Context) -> None:
@@ -130,12 +133,19 @@ def wait_for_signal(stop: threading.Event) -> int:
     return 0
 
 
-def _load(name: str, *, device: str | None) -> Pipeline:
+def _load(name: str, *, device: str | None, downloads: Downloads) -> Pipeline:
+    """Load a model, or fetch it first; the page and the terminal are told how far that is."""
     from sisgen.devices import keep_freed_memory
+    from sisgen.hub.bar import download_bar
     from sisgen.pipeline import Pipeline
 
     keep_freed_memory()
-    return Pipeline.from_pretrained(name, device=device)
+    told = downloads.report_for(name)
+    try:
+        with download_bar() as draw:
+            return Pipeline.from_pretrained(name, device=device, report=lambda *progress: (told(*progress), draw(*progress))[1])
+    finally:
+        downloads.finish(name)
 
 
 def _fail(error: SisgenError) -> int:

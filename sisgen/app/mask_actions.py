@@ -6,12 +6,14 @@ import base64
 import os
 import re
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sisgen.app.limits import CANVAS, EMPTY, Wish, read_canvas
+from sisgen.app.models import describe_offer
 from sisgen.app.painting import Drawing, PaintBatch, Painted, encode_download
 from sisgen.devices import describe_device, why_no_cuda
 from sisgen.errors import InputError
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sisgen.app.context import Context, Registry
+    from sisgen.pipeline import Pipeline
     from sisgen.types import LabelSet
 
 STROKE, READING, VARIATION = 0, 1, 2  # ranks in the lane: what a visitor waits for goes first
@@ -46,7 +49,7 @@ def submit(context: Context, visitor: str, wish: Wish, canvas: bytes, *, rank: i
     """
     with context.registry.lease(wish.model) as pipe:
         labels = read_canvas(canvas, len(pipe.labels))
-    return submit_labels(context, visitor, wish, labels, rank=rank, read_back=read_back)
+        return submit_labels(context, visitor, wish, labels, rank=rank, read_back=read_back)
 
 
 def submit_labels(
@@ -61,7 +64,20 @@ def submit_labels(
         read_back=read_back,
         blank=not (labels != UNPAINTED).any(),
     )
-    return context.lane.submit(visitor, batch, Drawing(labels=labels, seed=wish.seed), rank=rank)
+    return _queue(context, visitor, batch, Drawing(labels=labels, seed=wish.seed), rank)
+
+
+def _queue(context: Context, visitor: str, key: PaintBatch | ReadSample, payload: Any, rank: int) -> Future[Any]:
+    """Queue work and hold its model until it is done: a model that was let go would be loaded again in the one lane of all."""
+    held = ExitStack()
+    held.enter_context(context.registry.lease(key.model))
+    try:
+        future = context.lane.submit(visitor, key, payload, rank=rank)
+    except BaseException:
+        held.close()
+        raise
+    future.add_done_callback(lambda _: held.close())
+    return future
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +98,7 @@ class ReadSample:
 def submit_sample(context: Context, visitor: str, wish: Wish) -> Future[np.ndarray]:
     """Queue reading the own mask of the sample that `wish` names; the answer is int64 [256, 256]."""
     key = ReadSample(registry=context.registry, model=wish.model or context.registry.default, truncation=wish.truncation)
-    return context.lane.submit(visitor, key, wish.seed, rank=READING)
+    return _queue(context, visitor, key, wish.seed, READING)
 
 
 def open_mask(context: Context, wish: Wish, data: bytes) -> np.ndarray:
@@ -205,10 +221,25 @@ def describe_model(context: Context, name: str | None) -> dict[str, Any]:
             "truncation": float(pipe.defaults.get("truncation", 1.0)),
             "seed": int(pipe.defaults.get("seed", 0)),
             "classSeeds": {key: list(seeds)[:32] for key, seeds in pipe.class_seeds.items()},
-            "models": list(context.registry.names),
+            "models": list_offers(context, name or context.registry.default, pipe),
+            "anyModel": context.settings.allow_any_model,
             "page": space_address(os.environ),
             "examples": read_examples(context, pipe.labels),
         }
+
+
+def list_offers(context: Context, chosen: str, pipe: Pipeline) -> list[dict[str, Any]]:
+    """Tell the menu about every model on offer, and about the chosen one, which is loaded, even where it is on no list."""
+    loaded = context.registry.loaded()
+    offers = {name: describe_offer(name, name in loaded) for name in dict.fromkeys((*context.registry.names, chosen))}
+    known = {"title": pipe.name, "about": pipe.description, "license": pipe.license, "resolution": pipe.resolution, "source": pipe.source}
+    offers[chosen] |= {**known, "loaded": True}
+    return list(offers.values())
+
+
+def tell_download(context: Context, name: str | None) -> dict[str, Any]:
+    """Say how far a model is that is being fetched: "share" in [0, 1], `None` when it is not."""
+    return {"share": context.downloads.share(name or context.registry.default)}
 
 
 def space_address(environment: Mapping[str, str]) -> str | None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sisgen.cli.arguments import number, seed
-from sisgen.cli.progress import download_bar
 from sisgen.errors import InputError, SisgenError
 from sisgen.hub import DEFAULT_MODEL
+from sisgen.hub.bar import download_bar
 
 if TYPE_CHECKING:
     from sisgen.pipeline import Pipeline

@@ -107,7 +107,8 @@ def test_a_saved_picture_carries_its_settings(app_context: Context, canvas: byte
 def test_the_page_is_told_all_about_the_model(app_context: Context) -> None:
     told = json.loads(json.dumps(mask_actions.describe_model(app_context, None)))
     assert told["name"] == "tiny"
-    assert told["models"] == ["tiny", "other"]
+    assert [offer["name"] for offer in told["models"]] == ["tiny", "other"]
+    assert told["models"][0] | {"title": "tiny", "license": "apache-2.0", "resolution": 32, "loaded": True} == told["models"][0]
     assert told["device"]
     assert all(set(label) == {"name", "color"} for label in told["labels"])
 

@@ -333,8 +333,82 @@ def test_the_model_menu_tells_and_switches(page: Any) -> None:
     for word in ("Licence", "Runs on", "From"):
         assert word in sheet.inner_text()
     page.get_by_role("radio", name="other").click()
-    page.wait_for_function("() => document.querySelector('.sis-models [aria-checked=true]').textContent === 'other'")
+    page.wait_for_function("() => document.querySelector('.sis-models [aria-checked=true]').dataset.name === 'other'")
     wait_until_settled(page)
+
+
+def test_a_model_with_other_classes_starts_anew_and_each_keeps_its_drawing(page: Any, app_context: Context) -> None:
+    def rename(route: Any) -> None:
+        answer = route.fetch()
+        model = answer.json()
+        for label in model["labels"]:
+            label["name"] = f"other {label['name']}"
+        route.fulfill(response=answer, body=json.dumps(model))
+
+    page.route("**/sisgen/model?*model=other*", rename)
+    page.keyboard.press("3")
+    drag(page, (60, 60), (200, 60))
+    wait_until_settled(page)
+    undo = page.get_by_role("button", name="Undo")
+    assert undo.is_enabled()
+    choose_model(page, "other")
+    assert page.locator(".sis-chip").first.inner_text().startswith("other ")
+    page.locator(".sis-toast", has_text="has other classes and starts anew").wait_for()
+    page.wait_for_function("() => document.querySelector('[data-do=undo]').disabled")
+    page.keyboard.press("2")
+    drag(page, (60, 200), (200, 200))
+    assert cell(page, 120, 200) == color(app_context, 1)
+    choose_model(page, "tiny")
+    wait_for_color(page, 120, 60, color(app_context, 2))
+    choose_model(page, "other")
+    wait_for_color(page, 120, 200, color(app_context, 1))
+    page.reload()
+    wait_until_settled(page)
+    assert page.locator("[data-menu=model] [data-open]").get_attribute("aria-busy") is None
+    assert page.locator(".sis-chip").first.inner_text().startswith("other "), "a reload keeps the model, too"
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_one_before(page: Any, errors: list[str]) -> None:
+    page.route("**/sisgen/model?*model=other*", lambda route: route.fulfill(status=422, json={"error": "The model is damaged."}))
+    before = shown(page)
+    page.get_by_role("button", name="Model").click()
+    page.get_by_role("radio", name="other").click()
+    assert page.get_by_role("alert").inner_text().startswith("The model is damaged.")
+    assert page.locator("[data-model-name]").inner_text() == "tiny"
+    assert shown(page) == before
+    page.keyboard.press("2")
+    drag(page, (60, 60), (200, 60))
+    wait_until_settled(page)
+    assert all("422" in error for error in errors)
+    errors.clear()
+
+
+def test_a_download_is_told_while_the_page_goes_on(page: Any) -> None:
+    held: list[Any] = []
+    page.route("**/sisgen/model?*model=other*", lambda route: held.append(route))
+    page.route("**/sisgen/download?*", lambda route: route.fulfill(json={"share": 0.425}))
+    page.get_by_role("button", name="Model").click()
+    page.get_by_role("radio", name="other").click()
+    page.locator("[data-model-name]", has_text="Fetching other, 42 %").wait_for()
+    before = number(page)
+    page.keyboard.press("2")
+    drag(page, (60, 60), (200, 60))
+    wait_for_newer(page, before)
+    held[0].continue_()
+    page.wait_for_function("() => !document.querySelector('[data-menu=model] [aria-busy]')")
+    wait_until_settled(page)
+
+
+def choose_model(page: Any, name: str) -> None:
+    page.get_by_role("button", name="Model").click()
+    page.locator(f".sis-models [data-name={name}]").click()
+    page.wait_for_function("(name) => document.querySelector('.sis-models [aria-checked=true]').dataset.name === name", arg=name)
+    wait_until_settled(page)
+
+
+def wait_for_color(page: Any, x: int, y: int, want: list[int]) -> None:
+    script = "([x, y, want]) => [...document.querySelector('.sis-canvas').getContext('2d').getImageData(x, y, 1, 1).data].join() === want"
+    page.wait_for_function(script, arg=[x, y, ",".join(map(str, want))])
 
 
 def test_without_a_pointer_arrow_keys_and_space_paint(page: Any, app_context: Context) -> None:

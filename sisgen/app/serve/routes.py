@@ -48,7 +48,7 @@ def build_routes(context: Context) -> list[BaseRoute]:
         "save-mask": _save_mask,
         "save-picture": _save_picture,
     }
-    gets: dict[str, Handler] = {"model": _model, "sample": _sample, "palette": _palette, "health": _health}
+    gets: dict[str, Handler] = {"model": _model, "sample": _sample, "palette": _palette, "health": _health, "download": _download}
     routes: list[BaseRoute] = [Mount(f"{PREFIX}/static/{static_version()}", _Static(directory=STATIC))]
     routes += [Route(f"{PREFIX}/{name}", _guarded(context, handler), methods=["POST"]) for name, handler in posts.items()]
     routes += [Route(f"{PREFIX}/{name}", _guarded(context, handler), methods=["GET"]) for name, handler in gets.items()]
@@ -163,6 +163,10 @@ async def _palette(context: Context, request: Request) -> Response:
 
 async def _model(context: Context, request: Request) -> Response:
     return JSONResponse(await run_in_threadpool(mask_actions.describe_model, context, _wish(request).model))
+
+
+async def _download(context: Context, request: Request) -> Response:
+    return JSONResponse(mask_actions.tell_download(context, _wish(request).model))
 
 
 async def _health(context: Context, request: Request) -> Response:

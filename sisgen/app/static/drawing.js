@@ -40,6 +40,12 @@ export class Drawing {
     return this.commit();
   }
 
+  /** Forget the steps: they are drawings in other classes now. */
+  forget() {
+    this.past = [];
+    this.future = [];
+  }
+
   clear() {
     return this.replace(new Uint8Array(CELLS).fill(EMPTY));
   }

@@ -11,6 +11,9 @@ export function mount(element, base) {
   element.querySelector("[data-help]").addEventListener("click", () => session.emit("help"));
   element.querySelector("[data-share]").addEventListener("click", copyLink);
   session.on("model", (model) => tellModel(element, model));
+  session.on("choosing", ({ name, share }) => tellChoosing(element, name, share));
+  session.on("chosen", () => tellChosen(element));
+  wireOther(element.querySelector("[data-other-model]"));
 }
 
 function wireTheme(button) {
@@ -54,18 +57,56 @@ function tellModel(element, model) {
   list.replaceChildren(...Object.entries(facts).flatMap(([name, text]) => [node("dt", name), node("dd", text)]));
   const others = element.querySelector(".sis-models");
   others.hidden = model.models.length < 2;
-  others.replaceChildren(...model.models.map((name) => choice(name, name === model.name)));
+  others.replaceChildren(...model.models.map((offer) => choice(offer, offer.name === model.name)));
+  element.querySelector("[data-other-model]").hidden = !model.anyModel;
+}
+
+/** While a model is loaded or fetched, the button says so; the page goes on with the one before. */
+function tellChoosing(element, name, share) {
+  const button = element.querySelector("[data-menu=model] [data-open]"), label = element.querySelector("[data-model-name]");
+  const offer = session.model?.models.find((other) => other.name === name), title = offer?.title ?? name?.split("/").at(-1) ?? "model";
+  button.setAttribute("aria-busy", "true");
+  label.textContent = share === null ? `Loading ${title}…` : `Fetching ${title}, ${Math.floor(100 * share)} %`;
+}
+
+function tellChosen(element) {
+  element.querySelector("[data-menu=model] [data-open]").removeAttribute("aria-busy");
+  element.querySelector("[data-model-name]").textContent = session.model?.title ?? "No model";
+}
+
+/** The field for any model by its name, where the server allows that. */
+function wireOther(form) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const name = form.elements.name.value.trim();
+    if (name) choose(name).then((good) => good && form.reset());
+  });
+}
+
+async function choose(name) {
+  try {
+    await session.choose(name);
+    return true;
+  } catch (error) {
+    toast(error.message, { error: true, seconds: 12 });
+    return false;
+  }
 }
 
 function node(tag, text) {
   return Object.assign(document.createElement(tag), { textContent: text });
 }
 
-function choice(name, chosen) {
-  const button = Object.assign(node("button", name.split("/").at(-1)), { type: "button" });
+/** A row of the menu: the model's name, and what tells it from the others. */
+function choice({ name, title, about, license, resolution, source }, chosen) {
+  const button = Object.assign(node("button", ""), { type: "button", title: about });
+  const facts = [resolution && `${resolution} px`, license, source].filter(Boolean).join(" · ");
+  button.append(node("span", title), node("small", facts));
   button.setAttribute("role", "radio");
   button.setAttribute("aria-checked", String(chosen));
-  button.addEventListener("click", () => session.choose(name).catch((error) => toast(error.message, { error: true })));
+  button.setAttribute("aria-label", title);
+  button.dataset.name = name;
+  button.addEventListener("click", () => chosen || choose(name));
   return button;
 }
 

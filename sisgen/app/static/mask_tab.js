@@ -37,6 +37,8 @@ function dropUnknown(map, numLabels) {
   for (let i = 0; i < CELLS; i++) if (map[i] >= numLabels) map[i] = EMPTY;
 }
 
+const sameClasses = (a, b) => JSON.stringify(a.labels.map(({ name }) => name)) === JSON.stringify(b.labels.map(({ name }) => name));
+
 class MaskTab {
   constructor(element) {
     const find = (selector) => element.querySelector(selector);
@@ -55,12 +57,14 @@ class MaskTab {
     this.live = new Live({
       paint: (job) => this.paint(job),
       current: () => this.job(),
-      show: (picture, job, number) => this.picture.show(picture, number),
+      show: (picture, job, number) => job.model === session.model.name && this.picture.show(picture, number),
       refuse: (error) => toast(error.message, { error: true }),
       stale: (yes) => this.picture.stale(yes),
     });
     this.offered = new Set();
     this.absent = new Set();
+    this.kept = new Map(); // model's name -> its drawing when another model took its place
+    this.following = false; // whether the present change of model comes with a drawing
     this.wire();
   }
 
@@ -83,7 +87,7 @@ class MaskTab {
 
   async begin() {
     this.takeModel();
-    session.on("model", () => (this.takeModel(), this.resettle()));
+    session.on("model", (model, before) => this.switchModel(before));
     const state = await this.firstState();
     this.restore(state, { step: false });
     this.setTool("brush");
@@ -96,6 +100,22 @@ class MaskTab {
     });
   }
 
+  /** Another model: the drawing stays where its classes do; else each model has its own, and comes with an example first. */
+  async switchModel(before) {
+    const { model } = session, fits = sameClasses(before, model), known = this.kept.get(model.name);
+    const leaving = { ...this.settings.values(), model: before.name, map: this.drawing.map.slice() };
+    if (!fits) this.drawing.forget();
+    this.takeModel();
+    if (this.following) return;
+    if (fits) return this.resettle();
+    this.kept.set(before.name, leaving);
+    this.variations.stop();
+    const state = known ?? (await this.startState());
+    if (model !== session.model) return; // yet another one was chosen
+    this.restore(state, { step: false });
+    if (!known) toast(`${model.title} has other classes and starts anew; your drawing waits at ${before.title}.`);
+  }
+
   takeModel() {
     const model = session.model;
     this.easel.setLabels(model.labels);
@@ -104,6 +124,9 @@ class MaskTab {
     this.settings.setModel(model);
     dropUnknown(this.drawing.map, model.labels.length);
     this.cache.clear();
+    this.offered.clear();
+    this.absent.clear();
+    this.sample = null;
     this.renderStarts();
     this.easel.render();
   }
@@ -112,8 +135,16 @@ class MaskTab {
   async firstState() {
     const linked = await this.linkedState();
     if (linked) return linked;
-    const kept = unpackState(recall("drawing"), this.labels.length);
-    if (kept && kept.model === session.model.name) return kept;
+    const kept = unpackState(recall("drawing"), EMPTY);
+    if (kept && session.model.models.some((offer) => offer.name === kept.model)) {
+      await this.chooseModelOf(kept);
+      if (kept.model === session.model.name) return kept;
+    }
+    return this.startState();
+  }
+
+  /** What a model starts with: an example, else its first sample's own mask. */
+  async startState() {
     const { examples, seed, truncation } = session.model;
     const map = examples.length ? this.readRuns(examples[0].runs) : await this.sampleMask(seed, truncation);
     return { seed, truncation, strength: 1, map };
@@ -130,11 +161,13 @@ class MaskTab {
   /** Choose the model that a drawing was made with; the present one stays where that fails. */
   async chooseModelOf(state) {
     if (state.model && state.model !== session.model.name) {
+      this.following = true;
       try {
         await session.choose(state.model);
       } catch (error) {
         toast(error.message, { error: true });
       }
+      this.following = false;
     } else if (state.revision && state.revision !== session.model.revision) {
       toast("This was made with another version of the model; the picture may differ.");
     }

@@ -5,7 +5,8 @@ export function wireMenu(menu) {
   const open = (yes) => {
     sheet.hidden = !yes;
     button.setAttribute("aria-expanded", String(yes));
-    if (yes) sheet.querySelector("button, [tabindex]")?.focus({ preventScroll: true });
+    const first = () => sheet.querySelector("[aria-checked=true]") ?? sheet.querySelector("button, [tabindex]");
+    if (yes) first()?.focus({ preventScroll: true });
   };
   button.addEventListener("click", () => open(sheet.hidden));
   sheet.addEventListener("click", (event) => event.target.closest("[role=menuitem], [role=radio]") && open(false));

@@ -1,5 +1,7 @@
 // What all parts of the page share: where the server is, which model is chosen, and how to ask.
 
+const WATCH = 700; // ms between two questions how far a download is
+
 class Session extends EventTarget {
   constructor() {
     super();
@@ -9,20 +11,40 @@ class Session extends EventTarget {
     this.visitor = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 
-  emit(name, detail) {
+  emit(name, ...detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
   on(name, listener) {
-    this.addEventListener(name, (event) => listener(event.detail));
+    this.addEventListener(name, (event) => listener(...event.detail));
   }
 
-  /** Load a model's description; the one before stays when that fails. */
+  /** Have a model loaded and take it; the one before stays when that fails, or when another one is chosen meanwhile. */
   async choose(name) {
-    const answer = await this.ask("model", name ? { model: name } : {});
-    this.model = await answer.json();
-    this.emit("model", this.model);
-    return this.model;
+    const turn = (this.turn = (this.turn ?? 0) + 1), parameters = name ? { model: name } : {};
+    const watch = setInterval(() => this.watch(turn, parameters), WATCH);
+    this.emit("choosing", { name, share: null });
+    try {
+      const model = await (await this.ask("model", parameters)).json();
+      if (turn !== this.turn) return this.model;
+      const before = this.model;
+      this.model = model;
+      this.emit("model", model, before);
+      return model;
+    } finally {
+      clearInterval(watch);
+      if (turn === this.turn) this.emit("chosen", null);
+    }
+  }
+
+  /** Ask how far a model is that is being fetched. */
+  async watch(turn, parameters) {
+    try {
+      const { share } = await (await this.ask("download", parameters)).json();
+      if (turn === this.turn && share !== null) this.emit("choosing", { name: parameters.model, share });
+    } catch {
+      // the answer that matters is that of /model
+    }
   }
 
   /** Ask the server; throws a `Refusal` with one sentence. */

@@ -20,6 +20,11 @@ export class Settings {
     for (const { name, slider } of this.sliders) slider.addEventListener("input", () => this.set({ [name]: Number(slider.value) }));
   }
 
+  values() {
+    const { seed, truncation, strength } = this;
+    return { seed, truncation, strength };
+  }
+
   setModel({ seed, truncation }) {
     Object.assign(this, { seed, truncation });
     this.tell();

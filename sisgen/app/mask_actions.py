@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sisgen.app.limits import CANVAS, EMPTY, Wish, read_canvas
-from sisgen.app.models import describe_offer
+from sisgen.app.models import list_offers
 from sisgen.app.painting import Drawing, PaintBatch, Painted, encode_download
 from sisgen.devices import describe_device, why_no_cuda
 from sisgen.errors import InputError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sisgen.app.context import Context, Registry
-    from sisgen.pipeline import Pipeline
     from sisgen.types import LabelSet
 
 STROKE, READING, VARIATION = 0, 1, 2  # ranks in the lane: what a visitor waits for goes first
@@ -226,20 +225,6 @@ def describe_model(context: Context, name: str | None) -> dict[str, Any]:
             "page": space_address(os.environ),
             "examples": read_examples(context, pipe.labels),
         }
-
-
-def list_offers(context: Context, chosen: str, pipe: Pipeline) -> list[dict[str, Any]]:
-    """Tell the menu about every model on offer, and about the chosen one, which is loaded, even where it is on no list."""
-    loaded = context.registry.loaded()
-    offers = {name: describe_offer(name, name in loaded) for name in dict.fromkeys((*context.registry.names, chosen))}
-    known = {"title": pipe.name, "about": pipe.description, "license": pipe.license, "resolution": pipe.resolution, "source": pipe.source}
-    offers[chosen] |= {**known, "loaded": True}
-    return list(offers.values())
-
-
-def tell_download(context: Context, name: str | None) -> dict[str, Any]:
-    """Say how far a model is that is being fetched: "share" in [0, 1], `None` when it is not."""
-    return {"share": context.downloads.share(name or context.registry.default)}
 
 
 def space_address(environment: Mapping[str, str]) -> str | None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from sisgen.hub.places import find_local, list_models, read_summary
 
 if TYPE_CHECKING:
+    from sisgen.app.context import Context
     from sisgen.app.settings import Settings
+    from sisgen.pipeline import Pipeline
 
 PARTS = ("generator", "proxy", "rearranger", "mapper_mask", "reader")  # what a model needs to follow a drawing
 FRESH = 2.0  # seconds for which a look at the disk holds
@@ -110,6 +112,20 @@ def describe_offer(name: str, loaded: bool) -> dict[str, Any]:
         "source": folder.source if folder else f"the Hub ({name})" if "/" in name else "",
         "loaded": loaded,
     }
+
+
+def list_offers(context: Context, chosen: str, pipe: Pipeline) -> list[dict[str, Any]]:
+    """Tell the menu about every model on offer, and about the chosen one, which is loaded, even where it is on no list."""
+    loaded = context.registry.loaded()
+    offers = {name: describe_offer(name, name in loaded) for name in dict.fromkeys((*context.registry.names, chosen))}
+    known = {"title": pipe.name, "about": pipe.description, "license": pipe.license, "resolution": pipe.resolution, "source": pipe.source}
+    offers[chosen] |= {**known, "loaded": True}
+    return list(offers.values())
+
+
+def tell_download(context: Context, name: str | None) -> dict[str, Any]:
+    """Say how far a model is that is being fetched: "share" in [0, 1], `None` when it is not."""
+    return {"share": context.downloads.share(name or context.registry.default)}
 
 
 def _text(value: object) -> str:

@@ -28,13 +28,15 @@ class Repo:
 class Fault:
     """What happens to answers for a path that ends in `path`.
 
-    cut: bytes after which the connection breaks; stall: bytes after which it falls silent; status: answered instead.
+    cut: bytes after which the connection breaks; stall: bytes after which it falls silent; mute: no answer at all; status:
+    answered instead.
     """
 
     path: str
     times: int = 1
     cut: int | None = None
     stall: int | None = None
+    mute: bool = False
     status: int = 0
     ignore_range: bool = False
 
@@ -118,6 +120,10 @@ class Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         self.hub.seen.append((method, path, dict(self.headers)))
         fault = self.hub.take_fault(path)
+        if fault and fault.mute:
+            self.hub.released.wait(20)
+            self.close_connection = True
+            return None
         if fault and fault.status:
             return self.say(fault.status, {"error": "told to"})
         if path.startswith("/cdn/"):

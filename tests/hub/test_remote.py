@@ -72,6 +72,18 @@ def test_a_pipeline_loads_from_the_hub_at_a_tag(worker, put, tiny_model):
     assert loaded == {"name": "tiny", "source": "the Hub (someone/real)", "shape": [1, 3, 32, 32]}
 
 
+def test_the_page_opens_on_a_model_of_the_hub(worker, put, tiny_model):
+    put("someone/shown", {path.name: path.read_bytes() for path in tiny_model.iterdir()})
+
+    page = worker("page", "--model", "someone/shown")
+
+    told = page["told"]
+    assert (told["title"], told["source"], told["license"]) == ("tiny", "the Hub (someone/shown)", "apache-2.0")
+    offer = told["models"][0]
+    assert (offer["name"], offer["title"], offer["source"], offer["loaded"]) == ("someone/shown", "tiny", "the Hub (someone/shown)", True)
+    assert page["share"] is None, "the download is over"
+
+
 def test_a_broken_connection_is_taken_up_again(worker, hub, put, protocol):
     repo = put("someone/breaks")
     weights = repo.files["generator.safetensors"]
@@ -175,8 +187,11 @@ def test_an_unknown_revision_is_told(worker, put, refused):
 
 def test_a_slow_server_is_given_up(worker, hub, put, protocol, refused, make_files):
     weights = put("someone/slow", make_files(seed=8)).files["generator.safetensors"]
-    hub.faults.append(protocol.Fault(protocol.sha256(weights), stall=1000, times=3))
+    oid = protocol.sha256(weights)
+    hub.faults += [protocol.Fault("/revision/main", mute=True), protocol.Fault(oid, cut=0, times=2), protocol.Fault(oid, stall=1000)]
 
+    with pytest.raises(refused, match=r"it gave no answer within 1 s; try again later or set HF_HUB_DOWNLOAD_TIMEOUT"):
+        worker("find", "someone/slow")
     with pytest.raises(refused, match=r"fell silent for 1 s after 0.0 of 0.2 MB; the same command goes on") as caught:
         worker("find", "someone/slow")
     assert is_sentence(str(caught.value))

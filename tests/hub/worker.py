@@ -30,6 +30,18 @@ def pipeline(name, revision=None):
     return {"name": pipe.name, "source": pipe.source, "shape": list(pipe(None, seeds=[1]).images.shape)}
 
 
+def page(*arguments):
+    """What the page is told when `app.py` starts with these arguments."""
+    from sisgen.app.launch import build_context
+    from sisgen.app.mask_actions import describe_model
+    from sisgen.app.settings import read_settings
+
+    context = build_context(read_settings(list(arguments)))
+    told = describe_model(context, None)
+    context.lane.close()
+    return {"told": told, "share": context.downloads.share(told["name"])}
+
+
 def hub_library(name, **options):
     """What the Hub's own library makes of the same server and the same cache."""
     from huggingface_hub import snapshot_download
@@ -37,7 +49,7 @@ def hub_library(name, **options):
     return snapshot_download(name, **options)
 
 
-JOBS = {job.__name__: job for job in (find, push, pipeline, hub_library)}
+JOBS = {job.__name__: job for job in (find, push, pipeline, page, hub_library)}
 
 
 def main():

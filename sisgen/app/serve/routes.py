@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from sisgen.app import mask_actions
+from sisgen.app import mask_actions, models
 from sisgen.app.limits import MAX_CANVAS_BYTES, MAX_FILE_BYTES, Wish, read_canvas, read_whole, read_wish
 from sisgen.app.painting import encode_shown
 from sisgen.app.serve.live import BusyError, SupersededError
@@ -166,7 +166,7 @@ async def _model(context: Context, request: Request) -> Response:
 
 
 async def _download(context: Context, request: Request) -> Response:
-    return JSONResponse(mask_actions.tell_download(context, _wish(request).model))
+    return JSONResponse(models.tell_download(context, _wish(request).model))
 
 
 async def _health(context: Context, request: Request) -> Response:

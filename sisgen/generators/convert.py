@@ -5,30 +5,24 @@ Understood are official PyTorch pickles, rosinality's `.pt`, TensorFlow pickles,
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from sisgen.errors import CheckpointError, InputError
-from sisgen.generators import rosinality, tensorflow
-from sisgen.generators.foreign import Changed, Foreign, as_state, flatten
+from sisgen.errors import InputError
+from sisgen.generators.layouts import read_networks
 from sisgen.generators.official import build_discriminator, build_generator
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.io.configs import from_dict, read_json, to_dict
 from sisgen.io.files import sha256_of
 from sisgen.io.models import CONFIG, copy_parts, export_parts, replace_folder
-from sisgen.io.standins import Record
-from sisgen.io.torch_files import read_foreign
-from sisgen.io.weights import HALF_MAX, check_shapes, is_safetensors, read_header, read_tensor
+from sisgen.io.weights import HALF_MAX, check_shapes
 
-T = TypeVar("T")
 UNKNOWN_LICENSE = "unknown, see the source"
-CONST = "synthesis.b4.const"  # a tensor that tells the official layout
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,89 +70,13 @@ def convert(config: ConvertConfig) -> Converted:
     folder = config.source.is_dir()
     if folder and not (config.source / CONFIG).is_file():
         raise InputError(f"A file or a model folder was expected, but the folder '{config.source}' has no {CONFIG}; name the file in it.")
-    sha256 = sha256_of(config.source / CONFIG if folder else config.source)
-    again = _check_out(config, sha256)
-    return _copy(config, sha256) if folder else _convert_file(config, sha256, again)
+    return _copy(config) if folder else _convert_file(config)
 
 
-def read_networks(path: str | os.PathLike[str]) -> Foreign:
-    """Find the networks in a file of any known layout.
-
-    Raises:
-        CheckpointError: the file is refused or holds no network of a known layout.
-    """
-    file = Path(path)
-    if is_safetensors(file):
-        return _read_safetensors(file)
-    data = read_foreign(file)
-    if isinstance(data, Record) and "_modules" in data.fields:
-        data = {"G_ema": data}
-    nets = data if isinstance(data, (tuple, list)) else (data,)
-    if nets and len(nets) <= 3 and all(tensorflow.is_network(net) for net in nets):
-        return _read_tensorflow(nets)
-    if isinstance(data, dict):
-        averaged = data.get("G_ema") or data.get("G")
-        if isinstance(averaged, Record):
-            return _read_official(averaged, data.get("D"))
-        for state in (data.get("g_ema"), data.get("params_ema"), data.get("G_ema"), data):
-            found = _read_state(as_state(state), as_state(data.get("d")))
-            if found is not None:
-                return found
-    raise CheckpointError(f"The file '{file}' was read, but it holds no StyleGAN2 of a known layout; choose another file.")
-
-
-def _read_official(generator: Record, discriminator: Any) -> Foreign:
-    tensors, facts = flatten(generator)
-    others, other_facts = (_optional(lambda: flatten(discriminator)) if isinstance(discriminator, Record) else None) or (None, {})
-    kind = "official StyleGAN2 pickle (PyTorch)"
-    return Foreign(kind=kind, generator=tensors, discriminator=others, facts=facts, discriminator_facts=other_facts)
-
-
-def _read_tensorflow(nets: Any) -> Foreign:
-    tensors = tensorflow.to_official(tensorflow.variables(nets[-1]))
-    others = _optional(lambda: tensorflow.discriminator_to_official(tensorflow.variables(nets[1]))) if len(nets) == 3 else None
-    options = nets[-1].fields.get("static_kwargs")
-    options = options if isinstance(options, dict) else {}
-    facts = {"conv_clamp": options.get("conv_clamp"), "architecture": options.get("architecture", "skip")}
-    return Foreign(kind="StyleGAN2 pickle (TensorFlow)", generator=tensors, discriminator=others, facts=facts)
-
-
-def _optional(read: Callable[[], T]) -> T | None:
-    """Do without a discriminator that cannot be read."""
-    try:
-        return read()
-    except CheckpointError:
-        return None
-
-
-def _read_state(state: dict[str, Any], other: dict[str, Any]) -> Foreign | None:
-    """Tell the layout of a flat state dict."""
-    if CONST in state:
-        return Foreign(kind="official StyleGAN2 state dict", generator=state)
-    if rosinality.MARK in state:
-        discriminator = _optional(lambda: rosinality.discriminator_to_official(other)) if rosinality.D_MARK in other else None
-        return Foreign(kind="rosinality StyleGAN2 file", generator=rosinality.to_official(state), discriminator=discriminator)
-    return None
-
-
-def _read_safetensors(file: Path) -> Foreign:
-    shapes, facts = read_header(file)
-    prefix = next((name.removesuffix(CONST) for name in shapes if name.endswith(CONST)), None)
-    if prefix is None:
-        raise CheckpointError(f"The safetensors file '{file}' must hold the tensor '{CONST}', but it lacks it; choose another file.")
-
-    def stored(name: str, shape: tuple[int, ...]) -> Changed:
-        return Changed(shape=shape, load=lambda: read_tensor(file, name))
-
-    # Without a prefix the file may still hold other things beside the network.
-    wanted = ("mapping.", "synthesis.")
-    names = {name.removeprefix(prefix): name for name in shapes if name.startswith(prefix)}
-    tensors = {short: stored(name, shapes[name]) for short, name in names.items() if short.startswith(wanted)}
-    return Foreign(kind="safetensors file with official names", generator=tensors, facts=facts)
-
-
-def _convert_file(config: ConvertConfig, sha256: str, again: bool) -> Converted:
+def _convert_file(config: ConvertConfig) -> Converted:
     foreign = read_networks(config.source)
+    sha256 = sha256_of(config.source)
+    again = _check_out(config, sha256)
     generator, notes = build_generator(foreign)
     discriminator, sentence = build_discriminator(foreign, generator.config)
     notes.append(sentence)
@@ -197,8 +115,10 @@ def _content(config: ConvertConfig, generator: StyleGAN2, origin: Mapping[str, A
     }
 
 
-def _copy(config: ConvertConfig, sha256: str) -> Converted:
+def _copy(config: ConvertConfig) -> Converted:
     """Copy an own folder, after its generator was compared with its config."""
+    sha256 = sha256_of(config.source / CONFIG)
+    _check_out(config, sha256)
     content = read_json(config.source / CONFIG)
     where = f"{config.source / CONFIG}, generator"
     sizes = from_dict(StyleGAN2Config, content.get("generator", {}), where=where)
@@ -206,7 +126,8 @@ def _copy(config: ConvertConfig, sha256: str) -> Converted:
     check_shapes(config.source / "generator.safetensors", generator)
     if config.out.resolve() == config.source.resolve():
         raise InputError(f"The model '{config.source}' cannot be copied onto itself; give another --out.")
-    training = content.get("training", {})
+    training = content.get("training")
+    training = training if isinstance(training, dict) else {}
     changes: dict[str, Any] = {
         "training": {**training, "converted": {"from": config.source.name, "sha256": sha256, "kind": "model folder"}}
     }
@@ -231,8 +152,9 @@ def _check_out(config: ConvertConfig, sha256: str) -> bool:
         return False
     if not (out / CONFIG).is_file():
         raise InputError(f"--out must be a new folder or a model, but '{out}' holds other things; choose another name.")
-    training = read_json(out / CONFIG).get("training", {})
-    if isinstance(training, dict) and training.get("converted", {}).get("sha256") == sha256:
+    training = read_json(out / CONFIG).get("training")
+    origin = training.get("converted") if isinstance(training, dict) else None
+    if isinstance(origin, dict) and origin.get("sha256") == sha256:
         return True
     if not config.overwrite:
         raise InputError(f"'{out}' holds another model; choose another folder, or add --overwrite to replace all of it.")

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import torch
 
 from sisgen.errors import CheckpointError
-from sisgen.io.standins import Record, StoredArray, StoredTensor
+from sisgen.io.standins import Record
+from sisgen.io.stored import StoredArray, StoredTensor
 
 MAX_TENSORS = 2_000
 MAX_DEPTH = 8

@@ -172,7 +172,7 @@ def _load(name: str, stored: Stored) -> torch.Tensor:
 def _match_learning_rate(state: dict[str, torch.Tensor], facts: Mapping[str, Any], notes: list[str]) -> None:
     """Fold another learning-rate multiplier of the mapping layers into their weights."""
     for name in [name for name in state if re.fullmatch(r"mapping\.fc\d+\.(weight|bias)", name)]:
-        rate = facts.get(f"{name.rpartition('.')[0]}.bias_gain", MAPPING_LR)
+        rate = facts.get(f"{name.rpartition('.')[0]}.bias_gain", facts.get("mapping.lr_multiplier", MAPPING_LR))
         if isinstance(rate, (int, float)) and math.isfinite(rate) and rate > 0 and not math.isclose(rate, MAPPING_LR, rel_tol=1e-6):
             state[name] = state[name] * (rate / MAPPING_LR)
             if name == "mapping.fc0.weight":

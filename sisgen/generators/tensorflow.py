@@ -59,10 +59,10 @@ def is_network(value: Any) -> bool:
 
 
 def _collect(network: Any, place: str, depth: int, found: dict[str, Stored]) -> None:
-    parts = network.fields.get("components", {}) if is_network(network) else None
-    pairs = network.fields["variables"] if is_network(network) else None
-    usable = isinstance(parts, dict) and isinstance(pairs, (list, dict)) and len(pairs) <= MAX_TENSORS
-    if not usable or depth > MAX_PARTS or len(parts) > MAX_PARTS:
+    fields: dict[str, Any] = network.fields if is_network(network) else {}
+    parts, pairs = fields.get("components", {}), fields.get("variables")
+    usable = isinstance(parts, dict) and len(parts) <= MAX_PARTS and depth <= MAX_PARTS
+    if not usable or not isinstance(pairs, (list, dict)) or len(pairs) > MAX_TENSORS:
         raise CheckpointError("The file's TensorFlow network is no usable tree of variables; get the file again.")
     for pair in pairs.items() if isinstance(pairs, dict) else pairs:
         tensor = as_stored(pair[1]) if isinstance(pair, tuple) and len(pair) == 2 else None

@@ -51,7 +51,10 @@ def copy_parts(source: Path, folder: Path, config: Mapping[str, Any]) -> None:
         CheckpointError: a file is missing, altered, or named so that it would lie elsewhere.
     """
     content = read_json(source / CONFIG)
-    for name, sha256 in content.get("files", {}).items():
+    files = content.get("files")
+    if not isinstance(files, dict) or not files:
+        raise CheckpointError(f"The model '{source}' must list its files in {CONFIG}, but it lists none; get it again.")
+    for name, sha256 in files.items():
         if Path(name).name != name or not name.endswith(".safetensors"):
             raise CheckpointError(f"The model '{source}' must name its files plainly, but it names '{name[:80]}'; get it again.")
         if not (source / name).is_file():

@@ -15,8 +15,10 @@ from typing import Any
 
 from sisgen.errors import CheckpointError
 from sisgen.io.blobs import Blob, Reader, RefusedError
-from sisgen.io.standins import NAMES, Name, Storage
-from sisgen.io.unpickle import Budget, Unpickler
+from sisgen.io.pickle_machine import Budget
+from sisgen.io.standins import NAMES, Name
+from sisgen.io.stored import Storage
+from sisgen.io.unpickle import unpickle
 
 MAX_BYTES = 8 << 30
 MAX_DIRECTORY = 1 << 20  # bytes that the list of files in a zip may take
@@ -61,7 +63,7 @@ def _read(file: Path) -> Any:
     budget = Budget()
     names = {**NAMES, LOADER: Name(name=LOADER, make=lambda blob: _read_storage(blob, budget))}
     with Reader(whole) as reader:
-        first = Unpickler(reader, names, budget).load()
+        first = unpickle(reader, names, budget)
         return _read_old(reader, budget) if type(first) is int and first == MAGIC else first
 
 
@@ -70,7 +72,7 @@ def _read_storage(blob: Any, budget: Budget) -> Storage:
     if not isinstance(blob, Blob):
         raise RefusedError("holds a tensor of an unknown form")
     with Reader(blob) as reader:
-        if Unpickler(reader, {}, budget).load() != MAGIC:
+        if unpickle(reader, {}, budget) != MAGIC:
             raise RefusedError("holds a tensor of an unknown form")
         storage = _read_old(reader, budget)
     if not isinstance(storage, Storage):
@@ -92,12 +94,12 @@ def _read_old(reader: Reader, budget: Budget) -> Any:
             raise RefusedError("names one storage with two sizes")
         return known
 
-    Unpickler(reader, NAMES, budget).load()  # the version of the format
-    machine = Unpickler(reader, NAMES, budget).load()
+    unpickle(reader, NAMES, budget)  # the version of the format
+    machine = unpickle(reader, NAMES, budget)
     if not isinstance(machine, dict) or machine.get("little_endian") is not True:
         raise RefusedError("was written by a big-endian machine or is damaged")
-    content = Unpickler(reader, NAMES, budget, find).load()
-    keys = Unpickler(reader, NAMES, budget).load()
+    content = unpickle(reader, NAMES, budget, find)
+    keys = unpickle(reader, NAMES, budget)
     if not isinstance(keys, list) or len(keys) != len(storages) or set(map(str, keys)) != set(storages):
         raise RefusedError("lacks numbers of its tensors")
     for key in keys:
@@ -138,7 +140,7 @@ def _read_zip(file: Path) -> Any:
         return storage
 
     with Reader(members[pickles[0]]) as reader:
-        return Unpickler(reader, NAMES, Budget(), find).load()
+        return unpickle(reader, NAMES, Budget(), find)
 
 
 def _members(file: Path) -> Mapping[str, Blob]:

@@ -1,4 +1,4 @@
-"""Reads a pickle as plain data: a small machine that knows pickle's instructions but has nothing to run.
+"""Reads a pickle as plain data: its instructions are known here, but there is nothing to run.
 
 Python's own unpickler calls what a file names. This one looks names up in a table of inert stand-ins (`sisgen.io.standins`), counts
 every instruction, checks every length against the bytes that are left, and leaves large byte strings in the file.
@@ -7,234 +7,49 @@ every instruction, checks every length against the bytes that are left, and leav
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from sisgen.io.blobs import Blob, Reader, RefusedError
-from sisgen.io.standins import ArrayType, Name, Record, StoredArray, check_key
-
-MAX_OPERATIONS = 400_000  # a generator, its average and a discriminator of 1024 px in the official layout take 59,000
-MAX_TEXT = 64 << 20  # bytes of text in all
-MAX_LONG = 64  # bytes of an integer
-MAX_STACK = 100_000
-MAX_MARKS = 100  # nesting while containers are written
-MAX_PROTOCOL = 5
-SMALL = 64  # bytes that are read at once instead of being left in the file
-
-Persistent = Callable[[Any], Any]
-_MARK = object()
+from sisgen.io.blobs import Reader, RefusedError
+from sisgen.io.pickle_machine import Budget, Persistent, PickleMachine
+from sisgen.io.standins import Name
 
 
-@dataclass(slots=True)
-class Budget:
-    """What a file may still cost, over all pickles inside it."""
-
-    operations: int = MAX_OPERATIONS
-    text: int = MAX_TEXT
-
-
-class Unpickler:
-    """Reads one pickle.
+def unpickle(reader: Reader, names: Mapping[str, Name], budget: Budget, persistent: Persistent | None = None) -> Any:
+    """Read one pickle up to its end.
 
     Args:
         reader: where it begins.
         names: every name that may occur, dotted.
         budget: shared by the pickles of a file.
         persistent: finds the data that a pickle refers to outside itself; `None` when it may not.
+
+    Returns:
+        None, bool, int, float, str, tuple, list, dict, `Blob` for bytes, and stand-ins.
+
+    Raises:
+        RefusedError: a name that is not allowed, a limit that is exceeded, or a damaged file.
     """
-
-    def __init__(self, reader: Reader, names: Mapping[str, Name], budget: Budget, persistent: Persistent | None = None) -> None:
-        self.reader = reader
-        self.names = names
-        self.budget = budget
-        self.persistent = persistent
-        self.stack: list[Any] = []
-        self.marks = 0
-        self.memo: dict[int, Any] = {}
-
-    def load(self) -> Any:
-        """Read up to the pickle's end.
-
-        Returns:
-            None, bool, int, float, str, tuple, list, dict, `Blob` for bytes, and stand-ins.
-
-        Raises:
-            RefusedError: a name that is not allowed, a limit that is exceeded, or a damaged file.
-        """
-        try:
-            while (code := self.reader.read(1)) != b".":
-                self.budget.operations -= 1
-                if self.budget.operations < 0 or len(self.stack) > MAX_STACK:
-                    raise RefusedError("has more instructions than a network needs")
-                handler = HANDLERS.get(code[0])
-                if handler is None:
-                    raise RefusedError(f"holds the instruction 0x{code[0]:02x}, which no network needs")
-                handler(self)
-            return self.pop()
-        # Makers and handlers get whatever a damaged file gives them.
-        except (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError, RecursionError, struct.error):
-            raise RefusedError("is damaged") from None
-
-    def pop(self) -> Any:
-        """Take the top of the stack."""
-        value = self.stack.pop()
-        if value is _MARK:
-            raise RefusedError("is damaged")
-        return value
-
-    def top(self) -> Any:
-        """Look at the top of the stack."""
-        if self.stack[-1] is _MARK:
-            raise RefusedError("is damaged")
-        return self.stack[-1]
-
-    def pop_to_mark(self) -> list[Any]:
-        """Take everything above the last mark."""
-        for index in range(len(self.stack) - 1, -1, -1):
-            if self.stack[index] is _MARK:
-                items = self.stack[index + 1 :]
-                del self.stack[index:]
-                self.marks -= 1
-                return items
-        raise RefusedError("is damaged")
-
-    def mark(self) -> None:
-        """Begin a container."""
-        self.marks += 1
-        if self.marks > MAX_MARKS:
-            raise RefusedError("is nested too deeply")
-        self.stack.append(_MARK)
-
-    def number(self, layout: str) -> int:
-        """Read a fixed-size number."""
-        (value,) = struct.unpack(layout, self.reader.read(struct.calcsize(layout)))
-        return int(value)
-
-    def push_number(self, layout: str) -> None:
-        """Push a fixed-size integer."""
-        self.stack.append(self.number(layout))
-
-    def push_float(self) -> None:
-        """Push a float of eight bytes."""
-        self.stack.append(struct.unpack(">d", self.reader.read(8))[0])
-
-    def push_long(self, layout: str) -> None:
-        """Push a long integer."""
-        size = self.number(layout)
-        if not 0 <= size <= MAX_LONG:
-            raise RefusedError(f"holds an integer of {size} bytes")
-        self.stack.append(int.from_bytes(self.reader.read(size), "little", signed=True))
-
-    def push_text(self, layout: str) -> None:
-        """Push a string; its length is checked before it is read."""
-        size = self.number(layout)
-        self.budget.text -= size
-        if self.budget.text < 0:
-            raise RefusedError("holds more text than a network needs")
-        self.stack.append(self.reader.read(size).decode("utf-8", "surrogatepass"))
-
-    def push_blob(self, layout: str) -> None:
-        """Push bytes; all but a few stay in the file."""
-        size = self.number(layout)
-        self.stack.append(Blob.of(self.reader.read(size)) if size <= SMALL else self.reader.skip(size))
-
-    def push_name(self, module: str, name: str) -> None:
-        """Look a name up; anything but the allowed ones ends the reading."""
-        dotted = f"{module}.{name}"
-        found = self.names.get(dotted)
-        if found is None:
-            raise RefusedError(f"names {dotted[:80]!r}, which is not among the names that a network needs")
-        self.stack.append(found)
-
-    def push_global(self) -> None:
-        """A name on two lines."""
-        module, name = self.reader.read_line(), self.reader.read_line()
-        self.push_name(module.decode(), name.decode())
-
-    def push_stack_global(self) -> None:
-        """A name whose parts lie on the stack."""
-        name, module = self.pop(), self.pop()
-        if not isinstance(name, str) or not isinstance(module, str):
-            raise RefusedError("is damaged")
-        self.push_name(module, name)
-
-    def make(self) -> None:
-        """What pickle takes for a call: hand checked arguments to a stand-in."""
-        args, name = self.pop(), self.pop()
-        if not isinstance(name, Name) or name.make is None or not isinstance(args, tuple):
-            word = f"'{name.name}'" if isinstance(name, Name) else "something that is no name"
-            raise RefusedError(f"calls {word}, which no network needs")
-        self.charge(args)
-        self.stack.append(name.make(*args))
-
-    def charge(self, values: Iterable[Any]) -> None:
-        """Count what is copied, since a few instructions can copy the same large container again and again."""
-        for value in values:
-            if isinstance(value, (list, tuple, dict)):
-                self.budget.operations -= len(value)
-            elif isinstance(value, str):
-                self.budget.text -= len(value)
-        if self.budget.operations < 0 or self.budget.text < 0:
-            raise RefusedError("has more instructions than a network needs")
-
-    def build(self) -> None:
-        """Give an object its state; dicts keep none beside their items."""
-        state, made = self.pop(), self.top()
-        self.charge([state, *(state if isinstance(state, tuple) and len(state) == 2 else ())])
-        if isinstance(made, (Record, ArrayType, StoredArray)):
-            made.build(state)
-        elif not isinstance(made, dict):
-            raise RefusedError("gives a state to something that has none")
-
-    def set_items(self, items: list[Any]) -> None:
-        """Fill the dict on the stack with key, value, key, value, ..."""
-        target = self.top()
-        if not isinstance(target, dict) or len(items) % 2:
-            raise RefusedError("is damaged")
-        for key, value in zip(items[::2], items[1::2]):
-            target[check_key(key)] = value
-
-    def extend(self, items: list[Any]) -> None:
-        """Append to the list (or set, a list here) on the stack."""
-        target = self.top()
-        if not isinstance(target, list):
-            raise RefusedError("is damaged")
-        target.extend(items)
-
-    def push_tuple(self, size: int) -> None:
-        """Push a tuple of the last `size` values."""
-        items = [self.pop() for _ in range(size)]
-        self.stack.append(tuple(reversed(items)))
-
-    def remember(self, index: int) -> None:
-        """Keep the top of the stack for later."""
-        self.memo[index] = self.top()
-
-    def find_outside(self) -> None:
-        """Resolve a reference to data outside the pickle."""
-        if self.persistent is None:
-            raise RefusedError("refers to data outside itself")
-        self.stack.append(self.persistent(self.pop()))
-
-    def check_protocol(self) -> None:
-        """Refuse what is newer than the instructions known here."""
-        if self.number("<B") > MAX_PROTOCOL:
-            raise RefusedError("is of an unknown pickle protocol")
-
-    def push_dict(self) -> None:
-        """Push a dict of the items above the mark."""
-        items = self.pop_to_mark()
-        self.stack.append({})
-        self.set_items(items)
+    machine = PickleMachine(reader, names, budget, persistent)
+    try:
+        while (code := reader.read(1)) != b".":
+            machine.count()
+            handler = HANDLERS.get(code[0])
+            if handler is None:
+                raise RefusedError(f"holds the instruction 0x{code[0]:02x}, which no network needs")
+            handler(machine)
+        return machine.pop()
+    # Makers and handlers get whatever a damaged file gives them.
+    except (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError, RecursionError, struct.error):
+        raise RefusedError("is damaged") from None
 
 
-def _push(make: Callable[[], Any]) -> Callable[[Unpickler], None]:
+def _push(make: Callable[[], Any]) -> Callable[[PickleMachine], None]:
     return lambda machine: machine.stack.append(make())
 
 
-HANDLERS: Mapping[int, Callable[[Unpickler], Any]] = {
-    0x80: Unpickler.check_protocol,
+HANDLERS: Mapping[int, Callable[[PickleMachine], Any]] = {
+    0x80: PickleMachine.check_protocol,
     0x95: lambda machine: machine.number("<Q"),  # a frame's length says nothing new
     # Constants.
     ord("N"): _push(lambda: None),
@@ -245,7 +60,7 @@ HANDLERS: Mapping[int, Callable[[Unpickler], Any]] = {
     ord("M"): lambda machine: machine.push_number("<H"),
     0x8A: lambda machine: machine.push_long("<B"),
     0x8B: lambda machine: machine.push_long("<i"),
-    ord("G"): Unpickler.push_float,
+    ord("G"): PickleMachine.push_float,
     ord("X"): lambda machine: machine.push_text("<I"),
     0x8C: lambda machine: machine.push_text("<B"),
     0x8D: lambda machine: machine.push_text("<Q"),
@@ -254,7 +69,7 @@ HANDLERS: Mapping[int, Callable[[Unpickler], Any]] = {
     0x8E: lambda machine: machine.push_blob("<Q"),
     0x96: lambda machine: machine.push_blob("<Q"),
     # Containers.
-    ord("("): Unpickler.mark,
+    ord("("): PickleMachine.mark,
     ord("]"): _push(list),
     ord("a"): lambda machine: machine.extend([machine.pop()]),
     ord("e"): lambda machine: machine.extend(machine.pop_to_mark()),
@@ -265,15 +80,15 @@ HANDLERS: Mapping[int, Callable[[Unpickler], Any]] = {
     0x86: lambda machine: machine.push_tuple(2),
     0x87: lambda machine: machine.push_tuple(3),
     ord("}"): _push(dict),
-    ord("d"): Unpickler.push_dict,
+    ord("d"): PickleMachine.push_dict,
     ord("s"): lambda machine: machine.set_items([machine.pop(), machine.pop()][::-1]),
     ord("u"): lambda machine: machine.set_items(machine.pop_to_mark()),
     0x8F: _push(list),  # sets are lists here: nothing needs their hashes
     0x90: lambda machine: machine.extend(machine.pop_to_mark()),
     0x91: lambda machine: machine.stack.append(machine.pop_to_mark()),
     # Stack and memo.
-    ord("0"): Unpickler.pop,
-    ord("1"): Unpickler.pop_to_mark,
+    ord("0"): PickleMachine.pop,
+    ord("1"): PickleMachine.pop_to_mark,
     ord("2"): lambda machine: machine.stack.append(machine.top()),
     ord("q"): lambda machine: machine.remember(machine.number("<B")),
     ord("r"): lambda machine: machine.remember(machine.number("<I")),
@@ -281,10 +96,10 @@ HANDLERS: Mapping[int, Callable[[Unpickler], Any]] = {
     ord("h"): lambda machine: machine.stack.append(machine.memo[machine.number("<B")]),
     ord("j"): lambda machine: machine.stack.append(machine.memo[machine.number("<I")]),
     # Names and objects.
-    ord("c"): Unpickler.push_global,
-    0x93: Unpickler.push_stack_global,
-    ord("R"): Unpickler.make,
-    0x81: Unpickler.make,
-    ord("b"): Unpickler.build,
-    ord("Q"): Unpickler.find_outside,
+    ord("c"): PickleMachine.push_global,
+    0x93: PickleMachine.push_stack_global,
+    ord("R"): PickleMachine.make,
+    0x81: PickleMachine.make,
+    ord("b"): PickleMachine.build,
+    ord("Q"): PickleMachine.find_outside,
 }

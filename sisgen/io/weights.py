@@ -19,6 +19,7 @@ from sisgen.io.files import replace_file, sha256_of
 
 AGAIN = "get or export the model again"
 MAX_HEADER = 100 << 20  # bytes of a safetensors header, as the format allows
+MAX_NETWORK_HEADER = 4 << 20  # of a network: names and shapes of some thousand tensors
 HALF_MAX = torch.finfo(torch.float16).max
 
 M = TypeVar("M", bound=nn.Module)
@@ -84,6 +85,8 @@ def read_shapes(path: str | os.PathLike[str]) -> Shapes:
 
 def is_safetensors(path: str | os.PathLike[str]) -> bool:
     """Tell a safetensors file by how it begins: the length of its header, then JSON."""
+    if not Path(path).is_file():
+        return False
     with Path(path).open("rb") as file:
         start = file.read(9)
     return start[8:] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= MAX_HEADER
@@ -93,8 +96,12 @@ def read_header(path: str | os.PathLike[str]) -> tuple[Shapes, dict[str, Any]]:
     """Read names and shapes, and the strings of the header; those that hold a JSON object are merged into one.
 
     Raises:
-        CheckpointError: the file is missing or no safetensors.
+        CheckpointError: the file is missing or no safetensors, or its header is longer than a network's.
     """
+    with Path(path).open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > MAX_NETWORK_HEADER:
+        raise CheckpointError(f"The file '{path}' has a header of {size / 1e6:.1f} MB, more than a network needs; {AGAIN}.")
     shapes, options = read_shapes(path), {}
     with _open(Path(path)) as reader:
         metadata = reader.metadata() or {}

@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 from sisgen.errors import CheckpointError, InputError, SisgenError
-from sisgen.generators.convert import ConvertConfig, convert, read_networks
+from sisgen.generators.convert import ConvertConfig, convert
 from sisgen.generators.discriminator import Discriminator
+from sisgen.generators.layouts import read_networks
 from sisgen.generators.official import build_discriminator, build_generator
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import read_json
@@ -301,6 +302,26 @@ def test_records_that_hold_each_other_are_no_network(writers: Writers, tmp_path:
     net.fields["components"]["again"] = net
     with pytest.raises(CheckpointError, match="no usable tree of variables"):
         read_networks(write(tmp_path / "tf.pkl", writers["dump"]((net, net, net))))
+
+
+def test_tensors_that_share_their_numbers_cannot_fill_the_memory(writers: Writers, tmp_path: Path) -> None:
+    widths = {"4": 64, "8": 64, "16": 64, "32": 64}
+    state = writers["rosinality"](writers["noisy_generator"](resolution=32, z_dim=64, w_dim=64, channels=widths))
+    numbers = torch.zeros(64 * 64 * 9)
+    shared = {name: numbers[: tensor.numel()].view(tensor.shape) for name, tensor in state.items()}
+    torch.save({"g_ema": shared}, tmp_path / "r.pt")
+    with pytest.raises(CheckpointError, match="larger together than the file itself"):
+        read_networks(tmp_path / "r.pt")
+
+
+def test_a_tensorflow_network_tells_its_learning_rate_and_activation(writers: Writers, tmp_path: Path) -> None:
+    generator = writers["noisy_generator"]()
+    net = writers["tensorflow"](generator, {"mapping_lrmul": 0.02, "conv_clamp": 64, "architecture": "skip", "fmap_base": 8})
+    made, _ = build_generator(read_networks(write(tmp_path / "tf.pkl", writers["dump"](net))))
+    assert made.config.clamp == 64 and torch.allclose(made.mapping.fc0.weight, 2 * generator.mapping.fc0.weight)
+    net = writers["tensorflow"](generator, {"nonlinearity": "relu"})
+    with pytest.raises(CheckpointError, match="activation 'relu'"):
+        build_generator(read_networks(write(tmp_path / "tf.pkl", writers["dump"](net))))
 
 
 def test_safetensors_of_other_things_get_a_sentence(tmp_path: Path) -> None:

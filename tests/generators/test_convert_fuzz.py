@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from sisgen.errors import SisgenError
-from sisgen.generators.convert import read_networks
 from sisgen.generators.discriminator import Discriminator
+from sisgen.generators.layouts import read_networks
 from sisgen.generators.official import build_discriminator, build_generator
 
 SECONDS = 4.0  # on a busy machine; a whole file takes about a tenth of one

@@ -22,7 +22,7 @@ import pytest
 import torch
 
 from sisgen.errors import CheckpointError
-from sisgen.io.standins import StoredArray, StoredTensor
+from sisgen.io.stored import StoredArray, StoredTensor
 from sisgen.io.torch_files import read_foreign
 
 SECONDS = 2.0

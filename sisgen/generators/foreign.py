@@ -39,6 +39,11 @@ class Changed:
     load: Callable[[], torch.Tensor]
 
 
+def shown(text: Any) -> str:
+    """Quote a word of the file for a message: short, on one line."""
+    return repr(str(text)[:80])
+
+
 def changed(stored: Stored, change: Callable[[torch.Tensor], torch.Tensor]) -> Changed:
     """Apply `change` when the tensor is read; its new shape is known before."""
     try:
@@ -82,7 +87,7 @@ def flatten(module: Record) -> tuple[dict[str, Stored], dict[str, Any]]:
         # A few records that hold each other can look like billions.
         seen += 1 + (len(record.fields) if isinstance(record, Record) else MAX_ITEMS)
         if seen > MAX_ITEMS or place.count(".") > MAX_DEPTH:
-            raise CheckpointError(f"The file's network is no usable tree of modules at '{place[:80]}'; get the file again.")
+            raise CheckpointError(f"The file's network is no usable tree of modules at {shown(place)}; get the file again.")
         facts |= {f"{place}{name}": value for name, value in record.fields.items() if isinstance(value, (str, int, float))}
         for name, value in (_group(record, "_parameters", place) | _group(record, "_buffers", place)).items():
             tensor = as_stored(value)
@@ -98,7 +103,7 @@ def _group(module: Record, group: str, place: str) -> dict[str, Any]:
     found = module.fields.get(group, {})
     usable = isinstance(found, dict) and len(found) <= MAX_TENSORS
     if not usable or not all(isinstance(name, str) and len(name) <= 80 for name in found):
-        raise CheckpointError(f"The file's network is no usable tree of modules at '{place[:80]}'; get the file again.")
+        raise CheckpointError(f"The file's network is no usable tree of modules at {shown(place)}; get the file again.")
     return found
 
 
@@ -106,6 +111,14 @@ def as_stored(value: Any) -> Stored | None:
     """Take a tensor or an array that was read; `None` for anything else."""
     value = value.tensor if isinstance(value, StoredArray) else value
     return value if isinstance(value, StoredTensor) else None
+
+
+def as_number(value: Any) -> Stored | None:
+    """Take a plain number as a tensor without dimensions; `None` for anything else."""
+    if not isinstance(value, (int, float)):
+        return None
+    number = float(value)
+    return Changed(shape=(), load=lambda: torch.tensor(number))
 
 
 def as_state(data: Any) -> dict[str, Stored]:

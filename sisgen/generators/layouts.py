@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from sisgen.errors import CheckpointError
 from sisgen.generators import rosinality, tensorflow
-from sisgen.generators.foreign import Changed, Foreign, as_state, flatten
+from sisgen.generators.foreign import Changed, Foreign, Stored, as_state, as_stored, changed, flatten
 from sisgen.io.standins import Record
 from sisgen.io.torch_files import read_foreign
 from sisgen.io.weights import is_safetensors, read_header, read_tensor
@@ -53,7 +55,7 @@ def _find(file: Path) -> Foreign:
         if isinstance(averaged, Record):
             return _read_official(averaged, data.get("D"))
         for state in (data.get("g_ema"), data.get("params_ema"), data.get("G_ema"), data):
-            found = _read_state(as_state(state), as_state(data.get("d")))
+            found = _read_state(as_state(state), as_state(data.get("d")), as_stored(data.get("latent_avg")))
             if found is not None:
                 return found
     raise CheckpointError(f"The file '{file}' was read, but it holds no StyleGAN2 of a known layout; choose another file.")
@@ -83,13 +85,16 @@ def _optional(read: Callable[[], T]) -> T | None:
         return None
 
 
-def _read_state(state: dict[str, Any], other: dict[str, Any]) -> Foreign | None:
+def _read_state(state: dict[str, Any], other: dict[str, Any], average: Stored | None) -> Foreign | None:
     """Tell the layout of a flat state dict."""
     if CONST in state:
         return Foreign(kind="official StyleGAN2 state dict", generator=state)
     if rosinality.MARK in state:
         discriminator = _optional(lambda: rosinality.discriminator_to_official(other)) if rosinality.D_MARK in other else None
-        return Foreign(kind="rosinality StyleGAN2 file", generator=rosinality.to_official(state), discriminator=discriminator)
+        generator = rosinality.to_official(state)
+        if average is not None:
+            generator["mapping.w_avg"] = changed(average, torch.flatten)
+        return Foreign(kind="rosinality StyleGAN2 file", generator=generator, discriminator=discriminator)
     return None
 
 

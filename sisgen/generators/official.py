@@ -11,7 +11,7 @@ import torch
 
 from sisgen.errors import CheckpointError, InputError
 from sisgen.generators.discriminator import Discriminator
-from sisgen.generators.foreign import MAPPING_LR, Foreign, Stored
+from sisgen.generators.foreign import MAPPING_LR, Foreign, Stored, shown
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.io.weights import is_finite
 from sisgen.nets.resample import fir_kernel
@@ -88,13 +88,13 @@ def check_architecture(foreign: Foreign) -> None:
     if kind is None and any(re.fullmatch(r"synthesis\.b\d+\.skip\.weight", name) for name in names):
         kind = "resnet"
     if kind is not None:
-        raise CheckpointError(f"The file's generator is of the architecture '{kind[:20]}', but sisgen runs 'skip'; {OTHER}.")
+        raise CheckpointError(f"The file's generator is of the architecture {shown(kind)}, but sisgen runs 'skip'; {OTHER}.")
     colours = names["synthesis.b4.torgb.bias"].shape if "synthesis.b4.torgb.bias" in names else (3,)
     if tuple(colours) != (3,):
         raise CheckpointError(f"The file's generator makes pictures of {math.prod(colours)} channels, but 3 were expected; {OTHER}.")
     odd = next((value for name, value in facts.items() if name.endswith("activation") and value not in ("lrelu", "linear")), None)
     if odd is not None:
-        raise CheckpointError(f"The file's generator has the activation '{str(odd)[:20]}', but sisgen runs 'lrelu'; {OTHER}.")
+        raise CheckpointError(f"The file's generator has the activation {shown(odd)}, but sisgen runs 'lrelu'; {OTHER}.")
 
 
 def build_discriminator(foreign: Foreign, config: StyleGAN2Config) -> tuple[Discriminator | None, str]:
@@ -141,7 +141,7 @@ def _added(want: Mapping[str, tuple[int, ...]], have: Mapping[str, Stored]) -> d
     added = {}
     known = next((name for name in have if name.endswith("resample_filter") and have[name].shape == (4, 4)), None)
     kernel = fir_kernel() if known is None else have[known].load().float()
-    noisy = any(name.endswith("noise_strength") for name in have)
+    noisy = any(name.endswith(("noise_strength", "noise_const")) for name in have)
     for name, shape in want.items():
         if name.endswith("resample_filter") and name not in have:
             added[name] = kernel.clone()
@@ -154,7 +154,7 @@ def _compare(want: Mapping[str, tuple[int, ...]], have: Mapping[str, tuple[int, 
     missing = sorted(want.keys() - have.keys() - optional)
     extra = sorted(have.keys() - want.keys())
     if extra or missing:
-        odd = f"has the tensor '{extra[0][:80]}', which" if extra else f"lacks the tensor '{missing[0]}', which"
+        odd = f"has the tensor {shown(extra[0])}, which" if extra else f"lacks the tensor '{missing[0]}', which"
         raise CheckpointError(f"The file's network {odd} a StyleGAN2 {'has not' if extra else 'has'}; {OTHER}.")
     for name, shape in have.items():
         if tuple(shape) != want[name]:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from sisgen.errors import CheckpointError
-from sisgen.generators.foreign import MAX_TENSORS, Stored, as_stored, changed
+from sisgen.generators.foreign import MAX_TENSORS, Stored, as_number, as_stored, changed
 from sisgen.io.standins import Record
 
 MAX_PARTS = 4  # of a network, and how deep they nest
@@ -65,7 +65,9 @@ def _collect(network: Any, place: str, depth: int, found: dict[str, Stored]) -> 
     if not usable or not isinstance(pairs, (list, dict)) or len(pairs) > MAX_TENSORS:
         raise CheckpointError("The file's TensorFlow network is no usable tree of variables; get the file again.")
     for pair in pairs.items() if isinstance(pairs, dict) else pairs:
-        tensor = as_stored(pair[1]) if isinstance(pair, tuple) and len(pair) == 2 else None
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            continue
+        tensor = as_stored(pair[1]) or as_number(pair[1])
         if tensor is not None and isinstance(pair[0], str):
             found[f"{place}{pair[0]}"] = tensor
     for name, part in parts.items():

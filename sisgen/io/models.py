@@ -56,7 +56,7 @@ def copy_parts(source: Path, folder: Path, config: Mapping[str, Any]) -> None:
         raise CheckpointError(f"The model '{source}' must list its files in {CONFIG}, but it lists none; get it again.")
     for name, sha256 in files.items():
         if Path(name).name != name or not name.endswith(".safetensors"):
-            raise CheckpointError(f"The model '{source}' must name its files plainly, but it names '{name[:80]}'; get it again.")
+            raise CheckpointError(f"The model '{source}' must name its files plainly, but it names {name[:80]!r}; get it again.")
         if not (source / name).is_file():
             raise CheckpointError(f"The file '{source / name}' belongs to the model, but it does not exist; get it again.")
         shutil.copyfile(source / name, folder / name)

@@ -171,7 +171,12 @@ _MAKERS: Mapping[str, Callable[..., Any]] = {
     "numpy._core.multiarray.scalar": _scalar,
     "_codecs.encode": _encode,
 }
-_WORDS = ("numpy.ndarray", "torch.float16", "torch.float32", "torch.float64", "torch.bfloat16", "torch.contiguous_format")
+# Types and memory formats that layers keep as attributes.
+_WORDS = (
+    *("numpy.ndarray", "numpy.float32", "numpy.float64", "numpy.int64"),
+    *("torch.float16", "torch.float32", "torch.float64", "torch.bfloat16"),
+    *("torch.contiguous_format", "torch.channels_last", "torch.preserve_format"),
+)
 NAMES: Mapping[str, Name] = {
     **{name: Name(name=name, make=make) for name, make in _MAKERS.items()},
     **{f"torch.{name}": Name(name=f"torch.{name}", dtype=dtype) for name, dtype in STORAGES.items()},

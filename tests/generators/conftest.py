@@ -211,7 +211,7 @@ def tensorflow(generator: StyleGAN2, options: dict[str, Any] | None = None) -> T
             ]
             if ours != "torgb":
                 index = 2 * int(math.log2(size)) - (5 if ours == "conv0" else 4)
-                synthesis.append((f"{name}/noise_strength", state[f"{place}.noise_strength"]))
+                synthesis.append((f"{name}/noise_strength", np.float32(state[f"{place}.noise_strength"])))
                 synthesis.append((f"noise{index}", state[f"{place}.noise_const"][None, None]))
 
     def network(name: str, variables: list[Any], parts: dict[str, Any]) -> TensorFlowNetwork:

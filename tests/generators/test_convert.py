@@ -91,9 +91,8 @@ def test_shapes_decide_the_sizes_of_a_rosinality_file(writers: Writers, tmp_path
     generator = writers["noisy_generator"](z_dim=6, w_dim=6)  # one style_dim there
     other = Discriminator(16, {"4": 5, "8": 6, "16": 4})
     data = {"g_ema": writers["rosinality"](generator), "d": writers["rosinality_discriminator"](other)}
-    torch.save(data, tmp_path / "r.pt")
+    torch.save({**data, "latent_avg": generator.mapping.w_avg[None]}, tmp_path / "r.pt")
     made = convert_exactly(tmp_path / "r.pt", tmp_path / "model")
-    made.mapping.w_avg.copy_(generator.mapping.w_avg)  # the file has none
     assert made.config == generator.config and same(made, generator)
     foreign = read_networks(tmp_path / "r.pt")
     found, _ = build_discriminator(foreign, generator.config)
@@ -258,6 +257,7 @@ UNFIT: dict[str, tuple[Callable[[State], tuple[State, dict[str, Any]]], str]] = 
     "no mapping": (lambda s: (without(s, "mapping."), {}), "lacks tensors that every StyleGAN2 has"),
     "odd shape": (lambda s: (s | {"mapping.fc1.weight": torch.zeros(6, 7)}, {}), r"\[6, 6\] was expected but \[6, 7\] came"),
     "extra": (lambda s: (s | {"synthesis.b8.attention": torch.zeros(1)}, {}), "has the tensor 'synthesis.b8.attention'"),
+    "name on two lines": (lambda s: (s | {"synthesis.b8.a\nb": torch.zeros(1)}, {}), r"'synthesis\.b8\.a\\nb'"),
     "flat sizes": (lambda s: (s | {"synthesis.b16.conv1.weight": torch.zeros(3)}, {}), r"but \[3\] came"),
 }
 

@@ -12,14 +12,21 @@ from sisgen.nets.layers import EqualLinear
 
 
 class PictureEncoder(nn.Module):
-    """Picture [B, 3, H, W] -> mean and log-variance of z, [B, D] each; space-to-depth stem, the discriminator's blocks."""
+    """Picture [B, 3, H, W] -> mean and log-variance of z, [B, D] each; the discriminator's blocks.
 
-    def __init__(self, config: StyleGAN2Config) -> None:
+    Args:
+        config: of the generator.
+        resolution: side of the pictures; `None` = the generator's.
+        unpack: 2 reads the picture by space-to-depth at half its resolution, as `Discriminator` can.
+    """
+
+    def __init__(self, config: StyleGAN2Config, resolution: int | None = None, *, unpack: int = 2) -> None:
         super().__init__()
-        self.size = config.resolution // 2
+        self.unpack = unpack
+        self.size = (resolution or config.resolution) // unpack
         size = self.size
         while size > 4:
-            seen = 12 if size == self.size else 0
+            seen = 3 * unpack**2 if size == self.size else 0
             block = DiscriminatorBlock(config.channels[str(size)], config.channels[str(size // 2)], image_channels=seen)
             self.add_module(f"b{size}", block)
             size //= 2
@@ -27,10 +34,12 @@ class PictureEncoder(nn.Module):
         self.out = EqualLinear(256, 2 * config.z_dim)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        x = F.pixel_unshuffle(image, 2)
+        x = image if self.unpack == 1 else F.pixel_unshuffle(image, self.unpack)
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.bfloat16)
         size = self.size
         while size > 4:
             x = getattr(self, f"b{size}")(x)
             size //= 2
-        mean, log_variance = self.out(self.hidden(x.flatten(1))).chunk(2, dim=1)
+        mean, log_variance = self.out(self.hidden(x.flatten(1))).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-8, 4)

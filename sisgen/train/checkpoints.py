@@ -13,9 +13,9 @@ from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.hub import find_model
 from sisgen.io.configs import from_dict, read_json, to_dict
 from sisgen.io.models import export_parts
-from sisgen.io.weights import load_module, load_weights, read_shapes
+from sisgen.io.weights import load_module, load_weights, read_shapes, read_weights
 
-__all__ = ["export_gan", "export_parts", "has_part", "load_discriminator", "load_gan", "load_generator", "load_part"]
+__all__ = ["export_gan", "export_parts", "has_part", "load_discriminator", "load_fitting", "load_gan", "load_generator", "load_part"]
 
 
 def load_part(folder: str | Path, stem: str, module: nn.Module) -> None:
@@ -23,6 +23,19 @@ def load_part(folder: str | Path, stem: str, module: nn.Module) -> None:
     folder = Path(folder)
     files = read_json(folder / "config.json").get("files", {})
     load_weights(folder / f"{stem}.safetensors", module, sha256=files.get(f"{stem}.safetensors"))
+
+
+def load_fitting(folder: str | Path, stem: str, module: nn.Module) -> list[str]:
+    """Load what fits of one part, by name and shape: networks for another resolution share all blocks but the first.
+
+    Returns:
+        Names of the tensors that were left as they are.
+    """
+    have = read_weights(Path(folder) / f"{stem}.safetensors")
+    state = module.state_dict()
+    fitting = {name: have[name].to(value.dtype) for name, value in state.items() if name in have and have[name].shape == value.shape}
+    module.load_state_dict({**state, **fitting})
+    return sorted(state.keys() - fitting.keys())
 
 
 def has_part(folder: str | Path, stem: str, configs: Mapping[str, Any]) -> bool:

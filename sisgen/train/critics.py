@@ -51,15 +51,16 @@ class PixelCritic:
 
     def judge(self, batch: Judged, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Critic`."""
-        fake_logits, real_logits = self.network(batch.fake), self.network(batch.real)
+        fake_logits, real_logits = self.network(batch.fake).float(), self.network(batch.real).float()
         loss = F.softplus(fake_logits).mean() + F.softplus(-real_logits).mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward(inputs=self.weights, retain_graph=True)
         if step % self.r1_interval == 0:
             seen = batch.real.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(self.network(seen).sum(), seen, create_graph=True)
-            penalty = gradient.square().sum(dim=(1, 2, 3)).mean()
-            (penalty * (self.r1_gamma / 2 * self.r1_interval)).backward(inputs=self.weights)
+            with torch.autocast(seen.device.type, enabled=False):  # second derivatives want fp32
+                (gradient,) = torch.autograd.grad(self.network(seen).sum(), seen, create_graph=True)
+                penalty = gradient.square().sum(dim=(1, 2, 3)).mean()
+                (penalty * (self.r1_gamma / 2 * self.r1_interval)).backward(inputs=self.weights)
         self.processes.average_gradients(self.weights)
         return logistic_generator_loss(fake_logits), loss
 
@@ -75,7 +76,7 @@ class FeatureCritic:
     def judge(self, batch: Judged, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Critic`."""
         self.network.observe(batch.real_stages)
-        fake_logits, real_logits = self.network(batch.fake_stages), self.network(batch.real_stages)
+        fake_logits, real_logits = self.network(batch.fake_stages).float(), self.network(batch.real_stages).float()
         loss = F.relu(1 + fake_logits).mean() + F.relu(1 - real_logits).mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward(inputs=self.weights, retain_graph=True)

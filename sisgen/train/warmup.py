@@ -23,12 +23,15 @@ from torch import nn
 from sisgen.data.cache import PortraitCache
 from sisgen.devices import pick_device
 from sisgen.errors import TrainingError
+from sisgen.generators.discriminator import Discriminator
 from sisgen.generators.encoder import PictureEncoder
 from sisgen.generators.projected import DEEPEST, ProjectedDiscriminator
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from sisgen.hub import find_model
+from sisgen.hub import CONFIG_FILE, find_model
+from sisgen.io.configs import read_json
+from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages, load_squeezenet
-from sisgen.train.checkpoints import export_parts, has_part, load_part
+from sisgen.train.checkpoints import export_parts, has_part, load_fitting, load_part
 from sisgen.train.command import finish, start
 from sisgen.train.critics import Critic, FeatureCritic, Judged, PixelCritic
 from sisgen.train.ema import update_ema
@@ -49,6 +52,7 @@ class WarmupConfig:
     projected: float = 0.0  # the same of a critic of SqueezeNet's features
     projected_lr: float = 5e-4
     decoded: float = 1.0  # share of a batch that is decoded; the rest comes from the prior
+    resolution: int | None = None  # train on pictures of this size, as the generator has them on its way; None = its own
     ema_half_life: float = 2_000.0
     kl_target: float = 1.4  # nats a latent dimension
     kl_rate: float = 0.01  # speed of the KL weight
@@ -97,7 +101,13 @@ class WarmupTask(GANTask):
         self.warmup = config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.encoder = PictureEncoder(config.gan.generator)
+            sizes, unpack = config.gan.generator, config.gan.unpack
+            self.size = config.resolution or sizes.resolution
+            if self.size < sizes.resolution:
+                unpack = 1
+                self.discriminator = Discriminator(self.size, sizes.channels)
+                self.discriminator.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.encoder = PictureEncoder(sizes, self.size, unpack=unpack)
             projected = ProjectedDiscriminator()
         self.encoder.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         projected.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -123,11 +133,14 @@ class WarmupTask(GANTask):
         return {"autoencoder": self.optimizer, **{name: critic.optimizer for name, (_, critic) in self.critics.items()}}
 
     def load(self, model: str | Path) -> None:
-        """Go on from a model, with its encoder where it has one."""
-        super().load(model)
+        """Go on from a model, with its encoder and discriminator as far as they fit: another resolution begins with other blocks."""
         folder = find_model(str(model)).path
-        if has_part(folder, ENCODER_FILE, {}):
-            load_part(folder, ENCODER_FILE, self.encoder)
+        load_part(folder, "generator_raw", self.generator)
+        load_part(folder, "generator", self.average)
+        self.seen_before = int(read_json(folder / CONFIG_FILE).get("images_seen", 0))
+        for stem, network in (("discriminator", self.discriminator), (ENCODER_FILE, self.encoder)):
+            if has_part(folder, stem, {}):
+                load_fitting(folder, stem, network)
 
     def export(self, folder: str | Path, images_seen: int) -> None:
         """Write the generator, the encoder and what else it takes to go on into a model folder."""
@@ -137,23 +150,26 @@ class WarmupTask(GANTask):
     def step(self, info: StepInfo) -> dict[str, float]:
         """Decode pictures and compare; draw others from the prior; have both judged."""
         sources = [generator_for(info.seed, i) for i in info.sample_ids]
-        real = self._real(sources)
+        real = self._shrink(self._real(sources))
         decoded = max(1, round(len(sources) * self.warmup.decoded))
 
         # Forward.
-        mean, log_variance = self.encoder(real[:decoded])
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            mean, log_variance = (x.float() for x in self.encoder(real[:decoded]))
         noise = torch.stack([torch.randn(mean.shape[1], generator=g) for g in sources]).to(mean)  # [B, D]
         z = torch.cat([mean + noise[:decoded] * (0.5 * log_variance).exp(), noise[decoded:]])
-        ws = self.generator.map(z)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            ws = self.generator.map(z).float()
+            image = self.generator.head(ws, self.size, noise_mode="none").rgb
         with torch.no_grad():
             self.generator.mapping.w_avg.lerp_(self.processes.average(ws[:, 0].mean(dim=0)), 0.01)
-        image = self.generator(ws, noise_mode="none")
 
         # Losses.
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()  # nats a dimension
-        batch = self._see(image, real, decoded)
-        difference = self._compare(batch, decoded)
-        g_loss, stats = self._criticise(batch, difference, decoded, info.step)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            batch = self._see(image, real, decoded)
+            difference = self._compare(batch, decoded)
+            g_loss, stats = self._criticise(batch, difference, decoded, info.step)
         stats |= {"difference": difference, "kl": kl, "kl_weight": self.weights.log_kl.exp()}
         loss = difference + float(self.weights.log_kl.exp()) * kl + g_loss
 
@@ -168,6 +184,16 @@ class WarmupTask(GANTask):
         seen = self.seen_before + info.images_seen
         update_ema(self.average, self.generator, batch=info.batch_size, images_seen=seen, half_life=self.warmup.ema_half_life)
         return {name: float(self.processes.average(value)) for name, value in stats.items()}
+
+    @torch.no_grad()
+    def save_samples(self, path: Path) -> None:
+        """Draw 32 pictures of the averaged generator, truncation 0.7, at the resolution that is trained."""
+        z = torch.stack([torch.randn(self.config.generator.z_dim, generator=generator_for(0, i, stream=9)) for i in range(32)])
+        images = [self.average.head(self.average.map(part.to(self.device), psi=0.7), self.size).rgb for part in z.split(8)]
+        save_grid(path, to_uint8(torch.cat(images).clamp(-1, 1)), 8)
+
+    def _shrink(self, images: torch.Tensor) -> torch.Tensor:
+        return F.adaptive_avg_pool2d(images, self.size).contiguous(memory_format=torch.channels_last)
 
     def _see(self, image: torch.Tensor, real: torch.Tensor, decoded: int) -> Judged:
         """Run SqueezeNet as far as it is needed: over everything where a critic reads it, else over what is compared."""
@@ -229,9 +255,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--projected", type=float, default=0.0, help="pull of a critic of SqueezeNet's features (default: 0, none)")
     parser.add_argument("--kl", type=float, default=1.4, help="nats a latent dimension may carry; more is sharper (default: 1.4)")
     parser.add_argument("--decoded", type=float, default=1.0, help="share of a batch that is decoded and compared (default: 1)")
+    parser.add_argument("--resolution", type=int, help="learn at a lower resolution first, several times faster (default: the pictures')")
+    parser.add_argument("--bf16", action="store_true", help="bfloat16 on a CPU too; it pays where the CPU has AMX")
     parser.add_argument("--half-life", type=float, default=2_000.0, help="half-life of the average, in pictures (default: 2000)")
     parser.add_argument("--squeezenet", type=Path, help="folder of SqueezeNet for a perceptual difference (default: pixels only)")
     parser.add_argument("--export", required=True, help="model folder to write; `train gan --start` goes on from it")
+
+
+def _check_resolution(resolution: int | None, largest: int) -> None:
+    if resolution is not None and (not 8 <= resolution <= largest or resolution & (resolution - 1)):
+        raise TrainingError(f"--resolution must be a power of two in 8..{largest}, but it is {resolution}; take one of these.")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -239,8 +272,9 @@ def main(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     cache = PortraitCache(args.data)
     sizes = StyleGAN2Config(resolution=cache.size, channels=PRESETS[args.preset])
-    gan = GANConfig(generator=sizes, unpack=2 if args.preset == "thin" else 1)
-    weights = {"adversarial": args.adversarial, "projected": args.projected, "decoded": args.decoded}
+    gan = GANConfig(generator=sizes, unpack=2 if args.preset == "thin" else 1, bf16=device.type == "cuda" or args.bf16)
+    _check_resolution(args.resolution, cache.size)
+    weights = {"resolution": args.resolution, "adversarial": args.adversarial, "projected": args.projected, "decoded": args.decoded}
     config = WarmupConfig(gan=gan, kl_target=args.kl, ema_half_life=args.half_life, **weights)
     squeezenet = None if args.squeezenet is None else load_squeezenet(args.squeezenet, device)
     task = WarmupTask(config, cache, squeezenet, seed=args.seed, device=device)

@@ -12,8 +12,9 @@ from sisgen.data.cache import PortraitCache, write_cache
 from sisgen.errors import TrainingError
 from sisgen.generators.stylegan2 import StyleGAN2Config
 from sisgen.io.configs import read_json
+from sisgen.io.weights import read_weights
 from sisgen.nets.squeezenet import load_squeezenet
-from sisgen.train.checkpoints import load_generator
+from sisgen.train.checkpoints import load_discriminator, load_generator
 from sisgen.train.gan import GANConfig
 from sisgen.train.loop import LoopConfig, StepInfo, run_loop
 from sisgen.train.warmup import LossWeights, WarmupConfig, WarmupTask, pyramid_distance, silence
@@ -140,3 +141,24 @@ def test_adversarial_training_goes_on_from_it(tmp_path: Path) -> None:
     first, second = load_generator(tmp_path / "model"), load_generator(tmp_path / "next")
     apart = (first.synthesis.b8.conv1.weight - second.synthesis.b8.conv1.weight).abs().max()
     assert 0 < float(apart) < 0.02
+
+
+def test_training_grows_from_a_lower_resolution(tmp_path: Path) -> None:
+    write_cache(tmp_path / "cache", range(4), 16)
+    shared = ["--data", str(tmp_path / "cache"), "--batch", "2", "--images", "4", "--device", "cpu", "--adversarial", "0.5"]
+    low, full = str(tmp_path / "low"), str(tmp_path / "full")
+    warm = ["train", "warmup", *shared]
+    assert main([*warm, "--resolution", "8", "--decoded", "0.5", "--out", str(tmp_path / "r8"), "--export", low]) == 0
+    assert main([*warm, "--start", low, "--out", str(tmp_path / "r16"), "--export", full]) == 0
+    assert read_json(tmp_path / "full" / "config.json")["images_seen"] == 8
+    assert load_discriminator(full, load_generator(full).config).unpack == 2
+    # What both resolutions share went on, what the finer one adds was made anew.
+    a, b = (read_weights(tmp_path / name / "discriminator.safetensors") for name in ("low", "full"))
+    assert 0 < float((a["b4.fc.weight"] - b["b4.fc.weight"]).abs().max()) < 0.05
+
+
+def test_an_odd_resolution_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_cache(tmp_path / "cache", range(2), 16)
+    out = ["--out", str(tmp_path / "run"), "--export", str(tmp_path / "model")]
+    assert main(["train", "warmup", "--data", str(tmp_path / "cache"), "--resolution", "24", *out]) == 2
+    assert "--resolution must be a power of two in 8..16" in capsys.readouterr().err

@@ -34,9 +34,9 @@ class ProjectedDiscriminator(nn.Module):
         self.scale_mixing = nn.ModuleDict(
             {name: nn.Conv2d(below, widths[name], 3, padding=1, bias=False) for name, below in coarser.items() if below}
         )
-        for conv in [*self.channel_mixing.values(), *self.scale_mixing.values()]:
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="linear")
-            conv.requires_grad_(False)
+        for weight in [*self.channel_mixing.parameters(), *self.scale_mixing.parameters()]:
+            nn.init.kaiming_normal_(weight, nonlinearity="linear")
+            weight.requires_grad_(False)
         self.heads = nn.ModuleDict({name: _head(widths[name], downs) for name, downs in zip(STAGES, (2, 2, 1, 0), strict=True)})
         self.register_buffer("scale", torch.zeros(len(STAGES)))  # root mean square of every stage on real pictures; 0 = not seen yet
 

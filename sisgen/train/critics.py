@@ -32,8 +32,13 @@ class Judged:
 class Critic(Protocol):
     """One critic: `judge` backpropagates its own loss, `step` moves it once the generator's gradients went through."""
 
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
+    @property
+    def network(self) -> nn.Module:
+        """What learns."""
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """What moves it."""
 
     def judge(self, batch: Judged, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Give the generator's loss of every generated picture [B], and the critic's own."""

@@ -59,6 +59,7 @@ class ReaderTrainConfig:
     balance: float = 0.3  # power of the class weights
     dice: float = 0.5  # weight of the Dice term
     ema: float = 2_000.0  # half-life of the averaged weights in images
+    bf16: bool = False
 
 
 class ReaderTask:
@@ -98,7 +99,9 @@ class ReaderTask:
         # One step at this moment's learning rate.
         self._set_lr(info)
         self.reader.train()
-        logits = self.reader(images)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            logits = self.reader(images)
+        logits = logits.float()
         loss = label_loss(logits, labels, self.weights, self.config.dice)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -140,6 +143,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=sorted(PRESETS), default="a", help="size; a and b are judges, live the light one (default: a)")
     parser.add_argument("--start", type=Path, help="folder of a reader of the same preset to start from (default: from scratch)")
     parser.add_argument("--lr", type=float, default=LEARNING_RATE, help="learning rate (default: %(default)s)")
+    parser.add_argument("--bf16", action="store_true", help="bfloat16, on a GPU or on a CPU with AMX")
     parser.add_argument("--export", type=Path, help="folder to write the reader to at the end (default: none)")
 
 
@@ -153,7 +157,8 @@ def main(args: argparse.Namespace) -> int:
         raise TrainingError("Training a reader needs either --data or --model, but both or neither came; give one of them.")
     device = pick_device(args.device)
     source, label_set = _open_source(args, device)
-    config = ReaderTrainConfig(reader=preset(args.preset, len(label_set)), degrade=DEGRADATIONS[args.preset], seed=args.seed, lr=args.lr)
+    sizes, degrade_config = preset(args.preset, len(label_set)), DEGRADATIONS[args.preset]
+    config = ReaderTrainConfig(reader=sizes, degrade=degrade_config, seed=args.seed, lr=args.lr, bf16=args.bf16)
     task = ReaderTask(config, source, label_set, device)
     if args.start:
         for net in task.networks().values():

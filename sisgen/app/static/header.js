@@ -9,6 +9,7 @@ export function mount(element, base) {
   wireTheme(element.querySelector("[data-theme]"));
   wireMenu(element.querySelector("[data-menu=model]"));
   element.querySelector("[data-help]").addEventListener("click", () => session.emit("help"));
+  session.on("help", () => element.querySelector(".sis-help").showModal());
   element.querySelector("[data-share]").addEventListener("click", copyLink);
   session.on("model", (model) => tellModel(element, model));
   session.on("choosing", ({ name, share }) => tellChoosing(element, name, share));

@@ -4,9 +4,10 @@ import { KEYS } from "./palette.js";
 
 const TOOLS = { b: "brush", f: "fill", l: "line", e: "eraser" };
 
-/** act: { pick(class), tool(name), size(factor), undo(), redo(), shuffle(), help(), unzoom() } */
-export function wireKeys(act) {
+/** act: { pick(class), tool(name), size(factor), undo(), redo(), shuffle(), help(), unzoom() }; active: () -> whether its tab is shown */
+export function wireKeys(act, active = () => true) {
   document.addEventListener("keydown", (event) => {
+    if (!active()) return;
     const field = event.target.closest?.("input, textarea, select, [contenteditable=true], dialog[open]");
     if (field && field.type !== "range") return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;

@@ -1,0 +1,98 @@
+// The picture follows the drawing: live while the pen moves; variations, agreement and history once it rests.
+
+import { encodePng } from "./codec.js";
+import { Live } from "./live.js";
+import { PictureCache } from "./pictures.js";
+import { session } from "./session.js";
+import { shrink } from "./strips.js";
+import { toast } from "./toast.js";
+import { Variations } from "./variations.js";
+
+const REST = 400, KEEP = 1500; // ms after the pen rests: variations, history
+
+export class Follower {
+  /**
+   * strip: of the variations; picture: where it is shown; history: where it is kept
+   * hand: { job() -> { model, seed, truncation, strength, map } as it is now, busy() whether a stroke is on its way, take(seed) }
+   */
+  constructor(strip, { picture, history, hand }) {
+    Object.assign(this, { picture, history, hand });
+    this.cache = new PictureCache();
+    this.variations = new Variations(strip, (seed) => hand.take(seed), (job) => this.paint(job, "rest"));
+    this.live = new Live({
+      paint: (job) => this.paint(job),
+      current: () => hand.job(),
+      show: (picture, job, number) => job.model === session.model.name && this.picture.show(picture, number),
+      refuse: (error) => toast(error.message, { error: true }),
+      stale: (yes) => this.picture.stale(yes),
+    });
+  }
+
+  /** Forget the pictures: another model paints now. */
+  forget() {
+    this.cache.clear();
+  }
+
+  stop() {
+    this.variations.stop();
+  }
+
+  /** Paint a job; the picture may be known already. */
+  async paint(job, rest) {
+    const known = this.cache.get(job);
+    if (known) return known;
+    const parameters = { model: job.model, seed: job.seed, truncation: job.truncation, strength: job.strength };
+    if (rest) parameters.rest = 1;
+    const body = await encodePng(job.map);
+    const answer = await session.ask("paint", parameters, { body, signal: job.signal });
+    const { ms, size, model } = JSON.parse(answer.headers.get("X-Sisgen"));
+    const picture = this.cache.put(job, await answer.blob(), { ms, size });
+    if (job.model === session.model.name && model !== session.model.full) session.choose(job.model); // the server has a newer one
+    return picture;
+  }
+
+  changed() {
+    this.variations.stop();
+    clearTimeout(this.restTimer);
+    clearTimeout(this.keepTimer);
+    this.reading?.abort();
+    this.picture.unsure();
+    const job = this.hand.job(), known = this.cache.get(job);
+    if (known) this.live.known({ ...known, ms: null }, job);
+    else this.live.request();
+  }
+
+  /** The pen is up, or something else was done in one step. */
+  async rested() {
+    const number = this.live.wanted;
+    clearTimeout(this.restTimer);
+    this.restTimer = setTimeout(() => this.vary(number), REST);
+    await this.live.settled();
+    if (number === this.live.wanted) await this.read();
+  }
+
+  async read() {
+    this.reading?.abort();
+    this.reading = new AbortController();
+    const { map, ...parameters } = this.hand.job(), { signal } = this.reading;
+    try {
+      const answer = await session.ask("reading", parameters, { body: await encodePng(map), signal });
+      const told = await answer.json();
+      if (!signal.aborted) this.picture.agree(told);
+    } catch {
+      // the number stays as it was; the next stroke asks again
+    }
+  }
+
+  async vary(number) {
+    await this.live.settled();
+    if (number !== this.live.wanted || this.hand.busy()) return;
+    this.keepTimer = setTimeout(() => this.keep(number), KEEP - REST);
+    this.variations.start(this.hand.job());
+  }
+
+  async keep(number) {
+    const job = this.hand.job(), known = this.cache.get(job);
+    if (known && number === this.live.wanted) this.history.add({ ...job, revision: session.model.revision }, await shrink(known.url));
+  }
+}

@@ -78,7 +78,8 @@ class FeatureClusters(nn.Module):
 
     def forward(self, steps: Sequence[Features] | Mapping[int, torch.Tensor]) -> ProxyMask:
         """Read the proxy mask of features; `steps` must hold every resolution in `config.sources`."""
-        return ProxyMask(probs=self.membership(self.whiten(self.join(steps))))
+        with torch.autocast(self.tau.device.type, enabled=False):  # differences of squared distances want fp32
+            return ProxyMask(probs=self.membership(self.whiten(self.join(steps))))
 
 
 @torch.no_grad()

@@ -52,6 +52,7 @@ class RearrangerTrainConfig:
     r1_gamma: float = 1.0
     r1_interval: int = 16  # adversarial steps between R1 penalties
     reader_width: int = 16  # of the network that reads proxy masks from pictures
+    bf16: bool = False
     warp: WarpConfig = field(default_factory=WarpConfig)
 
 
@@ -108,6 +109,10 @@ class RearrangerTask:
 
     def step(self, info: StepInfo) -> dict[str, float]:
         """Learn from one batch."""
+        with torch.autocast(self.clusters.tau.device.type, torch.bfloat16, enabled=self.config.bf16):
+            return self._step(info)
+
+    def _step(self, info: StepInfo) -> dict[str, float]:
         # Learning rate: warm up over 2%, fall to a tenth.
         factor = min(1.0, (info.progress + 1e-3) / 0.02) * (1 - 0.9 * info.progress)
         for group in self.optimizer.param_groups:
@@ -202,7 +207,7 @@ class RearrangerTask:
         return loss
 
     def _read(self, image: torch.Tensor) -> torch.Tensor:
-        logits = self.proxy_reader(image.clamp(-1.1, 1.1))
+        logits = self.proxy_reader(image.clamp(-1.1, 1.1)).float()
         return F.adaptive_avg_pool2d(logits, self.clusters.config.resolution).log_softmax(dim=1)
 
     def _self_loss(self, batch: Batch, memory: StyleMemory, moved: Features) -> torch.Tensor:
@@ -228,10 +233,11 @@ class RearrangerTask:
         loss.backward(inputs=weights, retain_graph=True)
         turn = info.step // self.config.adversarial_interval
         if turn % self.config.r1_interval == 0:
-            seen = plain.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(self.discriminator(seen).sum(), seen, create_graph=True)
-            penalty = gradient.square().sum(dim=(1, 2, 3)).mean()
-            (penalty * (self.config.r1_gamma / 2 * self.config.r1_interval)).backward(inputs=weights)
+            with torch.autocast(plain.device.type, enabled=False):  # second derivatives want fp32
+                seen = plain.detach().float().requires_grad_()
+                (gradient,) = torch.autograd.grad(self.discriminator(seen).sum(), seen, create_graph=True)
+                penalty = gradient.square().sum(dim=(1, 2, 3)).mean()
+                (penalty * (self.config.r1_gamma / 2 * self.config.r1_interval)).backward(inputs=weights)
         (wanted,) = torch.autograd.grad(adversarial, image, retain_graph=True)
         self.processes.average_gradients(weights)
         self.d_optimizer.step()
@@ -258,6 +264,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sources", type=int, nargs="+", default=[32, 64], help="feature resolutions that are clustered (default: 32 64)")
     parser.add_argument("--clusters", type=int, default=32, help="number of clusters K (default: 32)")
     parser.add_argument("--fresh", action="store_true", help="start anew, whatever the model folder holds")
+    parser.add_argument("--bf16", action="store_true", help="bfloat16, on a GPU or on a CPU with AMX")
     parser.add_argument("--no-adversarial", action="store_true", help="leave the discriminator out")
 
 
@@ -284,7 +291,7 @@ def main(args: argparse.Namespace) -> int:
     if not args.no_adversarial and has_part(args.model, "discriminator", {}):
         discriminator = load_discriminator(args.model, generator.config)
         discriminator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    config = RearrangerTrainConfig(rearranger=sizes)
+    config = RearrangerTrainConfig(rearranger=sizes, bf16=args.bf16)
     task = RearrangerTask(config, generator, clusters, rearranger, discriminator, seed=args.seed)
     if start(task, args, config, images=16_000, batch=8) is not None:
         parts = {"proxy": clusters, "rearranger": rearranger}

@@ -15,7 +15,18 @@ from sisgen.io.configs import from_dict, read_json, to_dict
 from sisgen.io.models import export_parts
 from sisgen.io.weights import load_module, load_weights, read_shapes, read_weights
 
-__all__ = ["export_gan", "export_parts", "has_part", "load_discriminator", "load_fitting", "load_gan", "load_generator", "load_part"]
+__all__ = [
+    "export_gan",
+    "export_parts",
+    "generator_sha256",
+    "has_part",
+    "load_discriminator",
+    "load_fitting",
+    "load_gan",
+    "load_generator",
+    "load_part",
+    "training_notes",
+]
 
 
 def load_part(folder: str | Path, stem: str, module: nn.Module) -> None:
@@ -45,6 +56,28 @@ def has_part(folder: str | Path, stem: str, configs: Mapping[str, Any]) -> bool:
         return False
     content = read_json(path)
     return all(content.get(key) == to_dict(config) for key, config in configs.items())
+
+
+def generator_sha256(model: str | Path) -> str | None:
+    """Give the checksum of a model's generator as its `config.json` names it; `None` where it names none."""
+    path = find_model(str(model)).path / "config.json"
+    files = read_json(path).get("files", {}) if path.exists() else {}
+    return str(files["generator.safetensors"]) if "generator.safetensors" in files else None
+
+
+def training_notes(folder: str | Path, part: str, notes: Mapping[str, Any], *, model: str | Path | None = None) -> dict[str, Any]:
+    """Give the `training` entry of a folder's `config.json` with the notes of one part replaced.
+
+    Args:
+        folder: whose `config.json`; it may lack one.
+        part: key of the notes.
+        notes: recipe and scores.
+        model: model whose generator the part was trained on; its checksum is noted as `fitted_to`. `None` notes nothing.
+    """
+    path = Path(folder) / "config.json"
+    old = read_json(path).get("training", {}) if path.exists() else {}
+    sha256 = None if model is None else generator_sha256(model)
+    return {**old, part: {**notes, "fitted_to": sha256} if sha256 else dict(notes)}
 
 
 def load_generator(model: str | Path) -> StyleGAN2:

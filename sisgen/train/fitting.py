@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
+from sisgen.engines.rearrange import latents
 from sisgen.generators.stylegan2 import StyleGAN2
-from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
+from sisgen.io.configs import from_dict, read_json
+from sisgen.proxy.clusters import FeatureClusters, ProxyConfig, fit_clusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, cluster_sums
+from sisgen.train.checkpoints import load_part
+from sisgen.train.proxies import collect_features
 
 
 @torch.no_grad()
@@ -50,3 +55,32 @@ def rearranger_config(generator: StyleGAN2, proxy: ProxyConfig, resolution: int)
         proxy_resolution=proxy.resolution,
         w_dim=generator.config.w_dim,
     )
+
+
+def fit_generator(generator: StyleGAN2, proxy: ProxyConfig, *, samples: int = 512, seed: int = 0) -> FeatureClusters:
+    """Fit clusters to the features of plain samples."""
+    z = latents(range(samples), generator.config.z_dim).to(generator.mapping.w_avg.device)
+    return fit_clusters(proxy, collect_features(generator, proxy, z, seed=seed), seed=seed)
+
+
+def start_rearranger(
+    sizes: RearrangerConfig, generator: StyleGAN2, clusters: FeatureClusters, *, warm_from: Path | None, seed: int = 0
+) -> Rearranger:
+    """Make a rearranger ready for training: that of the model folder `warm_from`, or a new one for `None`."""
+    device = clusters.tau.device
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        rearranger = Rearranger(sizes).to(device)
+    if warm_from is not None:
+        load_part(warm_from, "rearranger", rearranger)
+    else:
+        start_tokens(rearranger, generator, clusters, latents(range(128), generator.config.z_dim).to(device))
+    return rearranger
+
+
+def load_clusters(model: Path) -> FeatureClusters:
+    """Load a model's clusters."""
+    config = from_dict(ProxyConfig, read_json(model / "config.json").get("proxy", {}), where=f"The proxy of '{model}'")
+    clusters = FeatureClusters(config)
+    load_part(model, "proxy", clusters)
+    return clusters

@@ -14,11 +14,13 @@ from sisgen.io.files import write_text
 from sisgen.io.weights import load_module
 from sisgen.metrics.segmentation import SegmentationScore
 from sisgen.nets.reader import Reader, ReaderConfig
-from sisgen.train.checkpoints import export_parts
+from sisgen.train.checkpoints import export_parts, training_notes
 from sisgen.types import LabelSet
 
 
-def export_reader(folder: str | Path, reader: Reader, label_set: LabelSet, notes: Mapping[str, Any]) -> None:
+def export_reader(
+    folder: str | Path, reader: Reader, label_set: LabelSet, notes: Mapping[str, Any], *, model: str | Path | None = None
+) -> None:
     """Write a reader into a folder, or into a whole model's folder, whose other parts stay.
 
     Args:
@@ -26,8 +28,10 @@ def export_reader(folder: str | Path, reader: Reader, label_set: LabelSet, notes
         reader: the averaged weights.
         label_set: what its outputs mean.
         notes: recipe and scores, kept under `training.reader` of `config.json`.
+        model: whose samples it learned on; `None` for one that learned on renders.
     """
-    content = {"labels": to_dict(label_set), "reader": to_dict(reader.config), "training": training_notes(folder, "reader", notes)}
+    content = {"labels": to_dict(label_set), "reader": to_dict(reader.config)}
+    content["training"] = training_notes(folder, "reader", notes, model=model)
     export_parts(folder, {"reader": reader}, content)
 
 
@@ -63,13 +67,6 @@ def write_judge_card(folder: str | Path, notes: Mapping[str, Any], hardware: str
         "",
     ]
     write_text(Path(folder) / "CARD.md", "\n".join(lines))
-
-
-def training_notes(folder: str | Path, part: str, notes: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the `training` entry of a folder's `config.json` with the notes of one part replaced."""
-    path = Path(folder) / "config.json"
-    old = read_json(path).get("training", {}) if path.exists() else {}
-    return {**old, part: dict(notes)}
 
 
 def load_reader(folder: str | Path, device: torch.device | str = "cpu") -> tuple[Reader, LabelSet]:

@@ -86,13 +86,22 @@ def generator_for(seed: int, sample_id: int, stream: int = 0) -> torch.Generator
     return torch.Generator().manual_seed((mixed ^ (mixed >> 32)) % 2**63)
 
 
-def run_loop(task: Task, config: LoopConfig, *, progress: Callable[[str], None] | None = None) -> int:
+def run_loop(
+    task: Task,
+    config: LoopConfig,
+    *,
+    progress: Callable[[str], None] | None = None,
+    watch: Callable[[int], None] | None = None,
+    stop: threading.Event | None = None,
+) -> int:
     """Train until `images` were seen or `minutes` have passed.
 
     Args:
         task: what to train.
         config: for how long, and where to write.
         progress: gets one line of text every tick; `None` is silent.
+        watch: gets the images seen after every step; `None` watches nothing.
+        stop: once set, the loop ends with a snapshot, as after SIGTERM, which sets it, too.
 
     Returns:
         Images seen in all.
@@ -105,15 +114,17 @@ def run_loop(task: Task, config: LoopConfig, *, progress: Callable[[str], None] 
         config.out.mkdir(parents=True, exist_ok=True)
     step = first = _resume(task, config)
     clock = _Clock(config)
-    with _StopFlag() as stop:
+    with _StopFlag(stop) as flag:
         # All processes stop after the same step, or the others would wait for ever.
-        while step * config.batch < config.images and not processes.any(stop.raised or clock.over()):
+        while step * config.batch < config.images and not processes.any(flag.raised or clock.over()):
             # Step.
             stats = task.step(_step_info(step, config, processes))
             step += 1
             clock.count(config.batch, stats)
             if not processes.is_main:
                 continue
+            if watch is not None:
+                watch(step * config.batch)
 
             # Report.
             if clock.due("tick", config.tick_seconds):
@@ -210,11 +221,15 @@ class _Clock:
 
 
 class _StopFlag:
-    """Turns SIGTERM into a clean end of the loop, with a last snapshot."""
+    """Turns SIGTERM into a clean end of the loop, with a last snapshot; so does an event from another thread."""
 
-    def __init__(self) -> None:
-        self.raised = False
+    def __init__(self, event: threading.Event | None = None) -> None:
+        self._event = threading.Event() if event is None else event
         self._previous: Any = None
+
+    @property
+    def raised(self) -> bool:
+        return self._event.is_set()
 
     def __enter__(self) -> _StopFlag:
         if threading.current_thread() is threading.main_thread():  # others may not set handlers
@@ -226,7 +241,7 @@ class _StopFlag:
             signal.signal(signal.SIGTERM, self._previous)
 
     def _raise(self, *_: object) -> None:
-        self.raised = True
+        self._event.set()
 
 
 def _report(task: Task, config: LoopConfig, clock: _Clock, step: int, progress: Callable[[str], None] | None) -> None:

@@ -25,12 +25,11 @@ from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import from_dict, read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.io.labels import color_labels
-from sisgen.nets.reader import Reader
 from sisgen.nets.segmenter import Segmenter
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
 from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
-from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part
+from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.distributed import Processes
 from sisgen.train.judges import load_reader
@@ -159,39 +158,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Train as `python -m sisgen train mapper` asks."""
-    device = pick_device(args.device)
-    content = read_json(args.model / "config.json")
-    for part in ("proxy", "rearranger", "reader"):
-        if part not in content:
-            raise TrainingError(f"The model '{args.model}' needs a {part} before its mapper, but it has none; train the {part} first.")
-    segmenter, label_set = load_segmenter(args.model)
-    reader, _ = load_reader(args.model)
-    engine = _load_engine(args, content, reader, label_set).to(device)
-    config = MapperTrainConfig(mapper=engine.mapper.config)
-    task = MapperTask(config, engine, segmenter.to(device), label_set)
-    if start(task, args, config, images=12_000, batch=8) is not None:
-        mappers = {**content.get("mappers", {}), "mask": to_dict(engine.mapper.config)}
-        export_parts(args.model, {"mapper_mask": engine.mapper}, {"mappers": mappers})
+    task = open_mapper(args.model, pick_device(args.device), width=args.width, fresh=args.fresh, seed=args.seed)
+    seen = start(task, args, task.config, images=12_000, batch=8)
+    if seen is not None:
+        export_mapper(args.model, task, {"seed": args.seed, "images_seen": seen})
     return finish()
 
 
-def _load_engine(args: argparse.Namespace, content: Mapping[str, Any], reader: Reader, label_set: LabelSet) -> RearrangeEngine:
-    generator: StyleGAN2 = load_generator(args.model)
-    proxy = from_dict(ProxyConfig, content["proxy"])
-    clusters = FeatureClusters(proxy)
-    load_part(args.model, "proxy", clusters)
+def open_mapper(model: Path, device: torch.device, *, width: int = 48, fresh: bool = False, seed: int = 0) -> MapperTask:
+    """Prepare the training of a model's mapper, which goes on from the one that is there where that one has the same sizes.
+
+    Args:
+        model: folder with all other parts.
+        device: where to train.
+        width: channels of the mapper.
+        fresh: start anew, whatever the folder holds.
+        seed: of the weights.
+
+    Raises:
+        TrainingError: a part is missing.
+    """
+    content = read_json(model / "config.json")
+    for part in ("proxy", "rearranger", "reader"):
+        if part not in content:
+            raise TrainingError(f"The model '{model}' needs a {part} before its mapper, but it has none; train the {part} first.")
+    segmenter, label_set = load_segmenter(model)
+    reader, _ = load_reader(model)
+    generator = load_generator(model)
+    clusters = FeatureClusters(from_dict(ProxyConfig, content["proxy"]))
+    load_part(model, "proxy", clusters)
     rearranger = Rearranger(from_dict(RearrangerConfig, content["rearranger"]))
-    load_part(args.model, "rearranger", rearranger)
+    load_part(model, "rearranger", rearranger)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(args.seed)
-        sizes = MaskMapperConfig(
-            num_labels=len(label_set),
-            num_clusters=proxy.num_clusters,
-            resolution=generator.config.resolution,
-            proxy_resolution=proxy.resolution,
-            width=args.width,
-        )
-        mapper = MaskMapper(sizes)
-    if not args.fresh and has_part(args.model, "mapper_mask", {}) and content.get("mappers", {}).get("mask") == to_dict(sizes):
-        load_part(args.model, "mapper_mask", mapper)
-    return RearrangeEngine(generator, clusters, rearranger, mapper, reader)
+        torch.manual_seed(seed)
+        mapper = MaskMapper(_mapper_config(generator, clusters, label_set, width))
+    if not fresh and has_part(model, "mapper_mask", {}) and content.get("mappers", {}).get("mask") == to_dict(mapper.config):
+        load_part(model, "mapper_mask", mapper)
+    engine = RearrangeEngine(generator, clusters, rearranger, mapper, reader).to(device)
+    return MapperTask(MapperTrainConfig(mapper=mapper.config), engine, segmenter.to(device), label_set)
+
+
+def export_mapper(model: Path, task: MapperTask, notes: Mapping[str, Any]) -> None:
+    """Write a trained mapper into its model folder."""
+    mapper = task.engine.mapper
+    mappers = {**read_json(model / "config.json").get("mappers", {}), "mask": to_dict(mapper.config)}
+    content = {"mappers": mappers, "training": training_notes(model, "mapper", notes, model=model)}
+    export_parts(model, {"mapper_mask": mapper}, content)
+
+
+def _mapper_config(generator: StyleGAN2, clusters: FeatureClusters, label_set: LabelSet, width: int) -> MaskMapperConfig:
+    return MaskMapperConfig(
+        num_labels=len(label_set),
+        num_clusters=clusters.config.num_clusters,
+        resolution=generator.config.resolution,
+        proxy_resolution=clusters.config.resolution,
+        width=width,
+    )

@@ -169,12 +169,35 @@ def main(args: argparse.Namespace) -> int:
     return finish()
 
 
+def open_distillation(model: str | Path, device: torch.device, *, seed: int = 0, size: str = "live", bf16: bool = False) -> ReaderTask:
+    """Prepare the distillation of a model's segmenter into a reader, on the model's own samples.
+
+    Args:
+        model: with a generator and a segmenter.
+        device: where to train.
+        seed: of weights and samples.
+        size: preset of the reader.
+        bf16: train in bfloat16.
+    """
+    generator = load_generator(model).to(device)
+    segmenter, label_set = load_segmenter(model)
+    config = ReaderTrainConfig(reader=preset(size, len(label_set)), degrade=DEGRADATIONS[size], seed=seed, bf16=bf16)
+    return ReaderTask(config, SampledPairs(generator, segmenter.to(device), seed=seed), label_set, device)
+
+
+def export_distilled(folder: str | Path, task: ReaderTask, notes: Mapping[str, Any], *, model: str | Path) -> None:
+    """Write a distilled reader with its recipe and held-out scores into a model folder."""
+    held_out = round_scores(task.validate(), task.label_set)
+    notes = {"labels_from": "the few-shot segmenter, distilled", **notes, "seed": task.config.seed, "held_out": held_out}
+    export_reader(folder, task.average, task.label_set, notes, model=model)
+
+
 def _export(task: ReaderTask, args: argparse.Namespace, seen: int, device: torch.device) -> None:
     """Write the averaged reader with its recipe and held-out scores; a judge gets a card as well."""
     origin = "renders" if args.data else "the few-shot segmenter, distilled"
     notes: dict[str, Any] = {"labels_from": origin, "preset": args.preset, "half": args.half, "seed": args.seed, "images_seen": seen}
     notes["held_out"] = round_scores(task.validate(), task.label_set)
-    export_reader(args.export, task.average, task.label_set, notes)
+    export_reader(args.export, task.average, task.label_set, notes, model=args.model)
     if args.data:
         write_judge_card(args.export, notes, describe_device(device))
 

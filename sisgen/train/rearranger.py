@@ -13,26 +13,27 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from sisgen.devices import pick_device
-from sisgen.engines.rearrange import complete, grow, latents, render
+from sisgen.engines.rearrange import complete, grow, render
 from sisgen.generators.discriminator import Discriminator, logistic_discriminator_loss, logistic_generator_loss
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.reader import Reader, ReaderConfig
-from sisgen.proxy.clusters import FeatureClusters, fit_clusters
+from sisgen.proxy.clusters import FeatureClusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, StyleMemory
-from sisgen.train.checkpoints import export_parts, has_part, load_discriminator, load_generator, load_part
+from sisgen.train.checkpoints import export_parts, has_part, load_discriminator, load_generator, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.distributed import Processes
-from sisgen.train.fitting import proxy_config, rearranger_config, start_tokens
+from sisgen.train.fitting import fit_generator, load_clusters, proxy_config, rearranger_config, start_rearranger
 from sisgen.train.loop import StepInfo, generator_for
-from sisgen.train.proxies import WarpConfig, collect_features, draw_ws, warp_grid, warp_maps
+from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance, token_loss
 from sisgen.types import Features, ProxyMask
 
@@ -49,6 +50,7 @@ class RearrangerTrainConfig:
     tokens: float = 0.5  # prototypes predicted from w against the sample's own
     adversarial: float = 0.1
     adversarial_interval: int = 4  # steps between adversarial steps
+    adversarial_ramp: float = 0.0  # share of the run over which its weight rises from 0, for a discriminator that starts anew
     r1_gamma: float = 1.0
     r1_interval: int = 16  # adversarial steps between R1 penalties
     reader_width: int = 16  # of the network that reads proxy masks from pictures
@@ -138,7 +140,7 @@ class RearrangerTask:
         stats = {"mask": mask, "picture": picture, "self": itself, "tokens": tokens, "reader": reader_loss}
         if self.discriminator is not None and info.step % self.config.adversarial_interval == 0:
             extra, adversarial = self._play(image, batch, info)
-            loss = loss + weights.adversarial * adversarial
+            loss = loss + weights.adversarial * ramp(info.progress, weights.adversarial_ramp) * adversarial
             stats |= extra
 
         # Step.
@@ -247,6 +249,11 @@ class RearrangerTask:
         return stats, (image * wanted.detach()).sum()
 
 
+def ramp(progress: float, share: float) -> float:
+    """Rise from 0 to 1 over the first `share` of a run; 1 throughout where that is 0."""
+    return min(1.0, progress / share) if share > 0 else 1.0
+
+
 def paint_proxy(probs: torch.Tensor, size: int) -> torch.Tensor:
     """Show proxy masks in arbitrary but fixed colours: [B, K, h, w] -> [B, 3, size, size] in [-1, 1]."""
     source = torch.Generator().manual_seed(3)
@@ -274,26 +281,25 @@ def main(args: argparse.Namespace) -> int:
     generator = load_generator(args.model).to(device)
     proxy = proxy_config(generator, args.sources, args.clusters)
     sizes = rearranger_config(generator, proxy, min(args.sources))
-    z = latents(range(512), generator.config.z_dim).to(device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(args.seed)
-        rearranger = Rearranger(sizes).to(device)
 
     # Warm from the model folder, or fit anew.
-    if not args.fresh and has_part(args.model, "proxy", {"proxy": proxy}) and has_part(args.model, "rearranger", {"rearranger": sizes}):
-        clusters = FeatureClusters(proxy).to(device)
-        load_part(args.model, "proxy", clusters)
-        load_part(args.model, "rearranger", rearranger)
-    else:
-        clusters = fit_clusters(proxy, collect_features(generator, proxy, z, seed=args.seed), seed=args.seed).to(device)
-        start_tokens(rearranger, generator, clusters, z[:128])
+    warm = not args.fresh and has_part(args.model, "proxy", {"proxy": proxy}) and has_part(args.model, "rearranger", {"rearranger": sizes})
+    clusters = load_clusters(args.model) if warm else fit_generator(generator, proxy, seed=args.seed)
+    rearranger = start_rearranger(sizes, generator, clusters.to(device), warm_from=args.model if warm else None, seed=args.seed)
     discriminator = None
     if not args.no_adversarial and has_part(args.model, "discriminator", {}):
         discriminator = load_discriminator(args.model, generator.config)
         discriminator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     config = RearrangerTrainConfig(rearranger=sizes, bf16=args.bf16)
     task = RearrangerTask(config, generator, clusters, rearranger, discriminator, seed=args.seed)
-    if start(task, args, config, images=16_000, batch=8) is not None:
-        parts = {"proxy": clusters, "rearranger": rearranger}
-        export_parts(args.model, parts, {"proxy": to_dict(proxy), "rearranger": to_dict(sizes)})
+    seen = start(task, args, config, images=16_000, batch=8)
+    if seen is not None:
+        export_rearranger(args.model, task, {"seed": args.seed, "images_seen": seen})
     return finish()
+
+
+def export_rearranger(model: Path, task: RearrangerTask, notes: Mapping[str, Any]) -> None:
+    """Write a trained rearranger and its clusters into their model folder."""
+    content = {"proxy": to_dict(task.clusters.config), "rearranger": to_dict(task.config.rearranger)}
+    content["training"] = training_notes(model, "rearranger", notes, model=model)
+    export_parts(model, {"proxy": task.clusters, "rearranger": task.rearranger}, content)

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from sisgen.devices import pick_device
-from sisgen.errors import CheckpointError, TrainingError
+from sisgen.errors import CheckpointError, InputError, TrainingError
 from sisgen.hub import find_model
 from sisgen.io.configs import from_dict, read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
@@ -23,10 +24,10 @@ from sisgen.io.weights import load_module
 from sisgen.nets.reader import Reader
 from sisgen.nets.segmenter import Segmenter, SegmenterConfig
 from sisgen.train.augment_features import FeatureAugmentConfig, augment
-from sisgen.train.checkpoints import export_parts, load_generator
+from sisgen.train.checkpoints import export_parts, load_generator, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.distributed import Processes
-from sisgen.train.judges import load_reader, training_notes
+from sisgen.train.judges import load_reader
 from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.labelled_samples import LabelledSamples, label_samples
 from sisgen.train.loop import StepInfo, generator_for
@@ -146,36 +147,69 @@ def main(args: argparse.Namespace) -> int:
         raise TrainingError("Training a segmenter needs either --annotator or --masks, but both or neither came; give one of them.")
     device = pick_device(args.device)
     generator = load_generator(args.model).to(device)
-    seeds, labels, annotator, label_set = _open_labels(args, device)
+    seeds, labels, annotator, label_set = _open_labels(args, generator.config.resolution, device)
     samples = label_samples(generator, seeds, labels, annotator, args.psi)
     config = SegmenterTrainConfig(seed=args.seed)
     task = SegmenterTask(config, samples, label_set, device)
     seen = start(task, args, config, images=2_400, batch=4)
     if args.export and seen is not None:
         by = "painted masks" if annotator is None else "the reader in " + args.annotator.name
-        notes: dict[str, Any] = {
-            "labels": len(samples),
-            "labelled_by": by,
-            "seeds": list(seeds),
-            "psi": args.psi,
-            "seed": args.seed,
-            "images_seen": seen,
-        }
-        notes["config"] = to_dict(task.segmenter.config)
-        content = {"labels": to_dict(label_set), "training": training_notes(args.export, "segmenter", notes)}
-        export_parts(args.export, {"segmenter": task.segmenter}, content)
+        notes = {"labelled_by": by, "seeds": list(seeds), "psi": args.psi, "images_seen": seen}
+        export_segmenter(args.export, task, notes, model=args.model)
     return finish()
 
 
-def _open_labels(args: argparse.Namespace, device: torch.device) -> tuple[list[int], torch.Tensor | None, Reader | None, LabelSet]:
+def export_segmenter(folder: str | Path, task: SegmenterTask, notes: Mapping[str, Any], *, model: str | Path) -> None:
+    """Write a trained segmenter and its classes into a model folder.
+
+    Args:
+        folder: the model folder.
+        task: the training that is over.
+        notes: recipe, kept under `training.segmenter` of `config.json`.
+        model: whose samples were labelled.
+    """
+    notes = {"labels": len(task.samples), **notes, "seed": task.config.seed, "config": to_dict(task.segmenter.config)}
+    content = {"labels": to_dict(task.label_set), "training": training_notes(folder, "segmenter", notes, model=model)}
+    export_parts(folder, {"segmenter": task.segmenter}, content)
+
+
+def read_masks(folder: Path, label_set: LabelSet, size: int, most: int | None = None) -> tuple[list[int], torch.Tensor]:
+    """Read painted masks named SEED.png, in the order of their seeds.
+
+    Args:
+        folder: where they lie; other files are passed over.
+        label_set: their classes.
+        size: side of the generator's pictures; square masks of other sizes are scaled, each pixel to its nearest one.
+        most: masks to read; `None` reads all.
+
+    Returns:
+        The seeds, and int64 [N, size, size], -1 where nothing is painted.
+
+    Raises:
+        TrainingError: there are none.
+        InputError: one cannot be read, or is not square.
+    """
+    paths = sorted((path for path in folder.glob("*.png") if path.stem.isdigit()), key=lambda path: int(path.stem))[:most]
+    if not paths:
+        raise TrainingError(f"The folder '{folder}' must hold masks named SEED.png, but it holds none; check the path.")
+    masks = []
+    for path in paths:
+        mask = torch.from_numpy(read_labels(path, label_set))
+        if mask.shape[0] != mask.shape[1]:
+            came = f"{mask.shape[1]} x {mask.shape[0]}"
+            raise InputError(f"The mask '{path}' must be square, as the generator's pictures are, but it is {came}; crop it.")
+        masks.append(F.interpolate(mask[None, None].double(), size=(size, size), mode="nearest-exact")[0, 0].long())
+    return [int(path.stem) for path in paths], torch.stack(masks)
+
+
+def _open_labels(
+    args: argparse.Namespace, size: int, device: torch.device
+) -> tuple[list[int], torch.Tensor | None, Reader | None, LabelSet]:
     """Find seeds with their labels, or the reader that will label them."""
     if args.annotator is not None:
         annotator, label_set = load_reader(args.annotator, device)
         return list(range(args.first_seed, args.first_seed + args.labels)), None, annotator, label_set
     content = read_json(find_model(args.model).path / "config.json")
     label_set = from_dict(LabelSet, content.get("labels", {}), where=f"The label set of '{args.model}'")
-    paths = sorted((path for path in args.masks.glob("*.png") if path.stem.isdigit()), key=lambda path: int(path.stem))[: args.labels]
-    if not paths:
-        raise TrainingError(f"The folder '{args.masks}' must hold masks named SEED.png, but it holds none; check the path.")
-    labels = torch.stack([torch.from_numpy(read_labels(path, label_set)) for path in paths])
-    return [int(path.stem) for path in paths], labels, None, label_set
+    seeds, labels = read_masks(args.masks, label_set, size, args.labels)
+    return seeds, labels, None, label_set

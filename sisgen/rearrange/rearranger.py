@@ -174,7 +174,7 @@ class Rearranger(nn.Module):
         """Put the style sample's own features back where the target agrees with its own proxy mask."""
         keep = F.adaptive_avg_pool2d(agreement(target.probs, memory.own), self.config.resolution)  # [B, 1, h, w]
         style = memory.features
-        return Features(map=torch.lerp(moved.map, style.map, keep), rgb=torch.lerp(moved.rgb, style.rgb, keep))
+        return Features(map=_mix(moved.map, style.map, keep), rgb=_mix(moved.rgb, style.rgb, keep))
 
     def attend(self, target: ProxyMask, memory: StyleMemory) -> Features:
         """Attention alone (eq. 1), without keeping what agrees."""
@@ -239,6 +239,10 @@ def agreement(target: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
     distance = 0.5 * (target - own).abs().sum(dim=1, keepdim=True)
     x = ((0.4 - distance) / 0.3).clamp(0, 1)
     return x * x * (3 - 2 * x)
+
+
+def _mix(a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return torch.lerp(a.to(b.dtype), b, weight.to(b.dtype))  # bf16 training mixes types
 
 
 def _to_grid(probs: torch.Tensor, size: int) -> torch.Tensor:

@@ -11,7 +11,7 @@ import sisgen
 from sisgen.cli.arguments import Parser
 from sisgen.errors import SisgenError
 
-VERBS = ("generate", "data", "train", "ablate", "evaluate", "release", "push", "convert")
+VERBS = ("generate", "data", "train", "ablate", "evaluate", "release", "push", "convert", "adapt")
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sisgen.errors import InputError
-from sisgen.io.files import Source, write_bytes, write_text
+from sisgen.io.files import Source, read_source, write_bytes, write_text
 from sisgen.io.images import DEFAULT_LIMITS, ImageLimits, decode_image, open_image
 from sisgen.shapes import UNPAINTED
 from sisgen.types import LabelSet
@@ -21,6 +21,7 @@ from sisgen.types import LabelSet
 UNPAINTED_INDEX = 255  # what unpainted pixels hold in a file
 FAR = 20.0  # RGB distance from which a colour belongs to no class; palettes keep their colours 40 apart
 SOLID_SHARE = 0.05  # a foreign colour with this share of the painted pixels is no soft edge
+MAX_PALETTE_BYTES = 100_000
 CLASS_NAME = re.compile(r"\w[\w -]{0,23}")
 
 
@@ -126,6 +127,25 @@ def palette_json(label_set: LabelSet) -> str:
     """Describe the palette for programs: a list of `{"id", "name", "rgb"}`."""
     rows = [{"id": i, "name": name, "rgb": list(color)} for i, (name, color) in enumerate(zip(label_set.names, label_set.colors))]
     return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+
+
+def read_palette(path: str | os.PathLike[str]) -> LabelSet:
+    """Read classes and colours as `palette_json` writes them.
+
+    Raises:
+        InputError: the file cannot be read, is no such list, or its classes cannot be used.
+    """
+    data, name = read_source(path, MAX_PALETTE_BYTES)
+    try:
+        rows = sorted(json.loads(data.decode("utf-8")), key=lambda row: row["id"])
+        ids = [row["id"] for row in rows]
+        names = tuple(str(row["name"]) for row in rows)
+        red_green_blue = [tuple(int(value) for value in row["rgb"]) for row in rows]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InputError(f'{name} must be a list of {{"id", "name", "rgb"}}, but it is not; export the palette again.') from None
+    if ids != list(range(len(rows))) or any(len(color) != 3 for color in red_green_blue):
+        raise InputError(f"{name} must number its classes from 0 on and give three numbers as colour, but it does not; correct it.")
+    return check_label_set(LabelSet(names=names, colors=tuple((color[0], color[1], color[2]) for color in red_green_blue)))
 
 
 def palette_gpl(label_set: LabelSet, title: str) -> str:

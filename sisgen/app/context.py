@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sisgen.app.models import Downloads
+from sisgen.app.training.runner import Trainings
 from sisgen.errors import InputError
 
 if TYPE_CHECKING:
@@ -94,6 +95,11 @@ class Registry:
         with self._lock:
             return [name for name, shelf in self._shelves.items() if shelf.pipe is not None]
 
+    def forget(self, name: str) -> None:
+        """Load a model anew the next time: its folder was replaced. Whoever has it on lease keeps the old one until then."""
+        with self._lock:
+            self._shelves.pop(name, None)
+
     def _shelf(self, name: str) -> _Shelf:
         known = name in self._names or name in self.names  # the disk is looked at only for a name that is not fixed
         if not known and not (self._allow_any and _PUBLIC_NAME.fullmatch(name)):
@@ -134,6 +140,7 @@ class Context:
         lane: the one queue in front of the device for short work.
         examples: folder with example drawings.
         downloads: how far models are that are being fetched.
+        trainings: the one place where visitors' models are trained.
     """
 
     settings: Settings
@@ -141,3 +148,4 @@ class Context:
     lane: Lane
     examples: Path
     downloads: Downloads = field(default_factory=Downloads)
+    trainings: Trainings = field(default_factory=Trainings)

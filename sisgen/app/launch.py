@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sisgen.app.context import Context, Registry
-from sisgen.app.models import Downloads, LocalModels, is_private
+from sisgen.app.models import Downloads, LocalModels, is_private, why_no_training
 from sisgen.app.serve.live import Lane
 from sisgen.app.settings import Settings, default_examples, read_settings
+from sisgen.app.training.runner import Trainings
 from sisgen.errors import SisgenError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SisgenError as error:
         code = _fail(error)
     threading.Thread(target=_end_by_force, args=(code,), daemon=True).start()
+    context.trainings.close()
     context.lane.close()
     page.close(verbose=False)
     return code
@@ -70,16 +72,17 @@ def prepare_environment() -> None:
 
 def build_context(settings: Settings) -> Context:
     """Make the registry and the lane; no model is loaded yet."""
-    downloads = Downloads()
+    downloads, trainings = Downloads(), Trainings(why_no_training(settings))
+    local = LocalModels(settings.names) if is_private(settings) and not settings.models else tuple
     registry = Registry(
         settings.names,
         partial(_load, device=settings.device, downloads=downloads),
         max_bytes=int(settings.memory * 2**30),
         allow_any=settings.allow_any_model,
-        more=LocalModels(settings.names) if is_private(settings) and not settings.models else None,
+        more=lambda: (*local(), *trainings.saved_names()),
     )
     lane = Lane(lambda batch, payloads: batch(payloads))
-    return Context(settings=settings, registry=registry, lane=lane, examples=default_examples(), downloads=downloads)
+    return Context(settings=settings, registry=registry, lane=lane, examples=default_examples(), downloads=downloads, trainings=trainings)
 
 
 def warm_up(context: Context) -> None:

@@ -159,6 +159,40 @@ def read_canvas_url(url: object, num_labels: int) -> np.ndarray:
     return read_canvas(data, num_labels)
 
 
+def read_runs(text: object, num_labels: int) -> np.ndarray:
+    """Decode a drawing that came as runs, see `mask_actions.encode_runs`.
+
+    Returns:
+        int64 [256, 256], -1 where nothing was drawn.
+
+    Raises:
+        InputError: it is no such text, does not fill the drawing exactly, or names a class that there is not.
+    """
+    damaged = InputError("A drawing came in damaged; draw one more stroke to send it again.")
+    if not isinstance(text, str) or len(text) > MAX_CANVAS_BYTES:
+        raise damaged
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise damaged from None
+    cells, at, i = np.empty(CANVAS * CANVAS, dtype=np.int64), 0, 0
+    while i < len(data):
+        value, length, shift, more = data[i], 0, 0, True
+        i += 1
+        while more:
+            if i >= len(data) or shift > 14:
+                raise damaged
+            length |= (data[i] & 127) << shift
+            more, shift, i = data[i] > 127, shift + 7, i + 1
+        if length < 1 or at + length > cells.size or (value >= num_labels and value != EMPTY):
+            raise damaged
+        cells[at : at + length] = UNPAINTED if value == EMPTY else value
+        at += length
+    if at != cells.size:
+        raise damaged
+    return cells.reshape(CANVAS, CANVAS)
+
+
 def _short(value: object) -> str:
     """Quote a client's value for a message, cut to a length that fits a toast."""
     text = repr(value) if not isinstance(value, str) else value

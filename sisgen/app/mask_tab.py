@@ -5,12 +5,12 @@ from __future__ import annotations
 import gradio as gr
 
 from sisgen.app.context import Context
-from sisgen.app.serve.routes import STATIC
-from sisgen.app.widgets import mount
+from sisgen.app.widgets import mount, read_markup
 
+NAME = "mask"
 TITLE = "Mask"
 
 
 def build(context: Context) -> gr.HTML:
     """Add the tab's one component to the Blocks that are being built."""
-    return mount("mask_tab", markup=(STATIC / "mask_tab.html").read_text(encoding="utf-8"), elem_id="mask-tab")
+    return mount("mask_tab", markup=read_markup("mask_tab"), elem_id="mask-tab")

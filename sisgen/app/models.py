@@ -92,6 +92,16 @@ def is_private(settings: Settings, environment: Mapping[str, str] | None = None)
     return host in _LOOPBACK and not settings.share and not environment.get("SPACE_ID") and settings.root_path is None
 
 
+def why_no_training(settings: Settings, environment: Mapping[str, str] | None = None) -> str | None:
+    """Say why visitors cannot train here, in one sentence; `None` where they can."""
+    environment = os.environ if environment is None else environment
+    if environment.get("SPACES_ZERO_GPU"):
+        return "Models cannot be taught on this page: its graphics card is lent for seconds only; run sisgen on your own machine."
+    if is_private(settings, environment) or settings.allow_training:
+        return None
+    return "Teaching a model is switched off on this public page, since it takes minutes of a whole machine; on your own it is on."
+
+
 def describe_offer(name: str, loaded: bool) -> dict[str, Any]:
     """Tell the menu about a model without loading it; of one that is not on this machine little is known.
 

@@ -7,21 +7,22 @@ from typing import Any
 
 import gradio as gr
 
-from sisgen.app import api, mask_tab
+from sisgen.app import api, label_tab, mask_tab
 from sisgen.app.context import Context
 from sisgen.app.serve.routes import STATIC
-from sisgen.app.widgets import mount
+from sisgen.app.widgets import mount, read_markup
 
-TABS: tuple[ModuleType, ...] = (mask_tab,)
+TABS: tuple[ModuleType, ...] = (mask_tab, label_tab)
 TITLE = "sisgen: draw where things go, get a picture"
 
-# Before anything is painted on the screen: the visitor's choice of light or dark, else the system's.
-_THEME_SCRIPT = """
+# Before anything is painted on the screen: the visitor's choice of light or dark, else the system's; and the first tab.
+_START_SCRIPT = """
 (() => {
   let theme = null;
   try { theme = localStorage.getItem("sisgen.theme"); } catch { /* storage is off */ }
   const dark = theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   document.documentElement.classList.toggle("sis-dark", dark);
+  document.documentElement.dataset.tab = "%(first)s";
 })();
 """
 
@@ -29,24 +30,30 @@ _THEME_SCRIPT = """
 def build(context: Context) -> gr.Blocks:
     """Build the whole page."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, 600), fill_width=True) as page:
-        mount("header", markup=(STATIC / "header.html").read_text(encoding="utf-8"), elem_id="sis-header")
-        if len(TABS) == 1:
-            TABS[0].build(context)
-        else:
-            with gr.Tabs():
-                for tab in TABS:
-                    with gr.Tab(tab.TITLE):
-                        tab.build(context)
+        mount("header", markup=_header(), elem_id="sis-header")
+        for tab in TABS:
+            tab.build(context)
         api.build(context)
     return page.queue(max_size=64, default_concurrency_limit=2)
 
 
+def _header() -> str:
+    """Make the top of the page: a tab is one button there, and only the chosen tab's part of the page is shown."""
+    buttons = "".join(
+        f'<button type="button" role="tab" data-tab="{tab.NAME}" aria-controls="{tab.NAME}-tab" aria-selected="false">{tab.TITLE}</button>'
+        for tab in TABS
+    )
+    return read_markup("header").replace("<!-- tabs -->", buttons)
+
+
 def launch_arguments() -> dict[str, Any]:
     """Make the arguments of `launch` that belong to the look."""
-    styles = (STATIC / "page.css").read_text(encoding="utf-8")
+    styles = "".join((STATIC / name).read_text(encoding="utf-8") for name in ("page.css", "label_tab.css"))
+    start = _START_SCRIPT % {"first": TABS[0].NAME}
+    others = "".join(f":root:not([data-tab={tab.NAME}]) #{tab.NAME}-tab {{ display: none !important; }}\n" for tab in TABS)
     return {
         "theme": gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
-        "head": f"<script>{_THEME_SCRIPT}</script><style>{styles}</style>",
+        "head": f"<script>{start}</script><style>{styles}{others}</style>",
         "favicon_path": STATIC / "mark.svg",
         "footer_links": [],
     }

@@ -21,6 +21,7 @@ class Settings:
         model: the model that the page opens with: a name or a folder.
         models: further models that visitors may choose.
         allow_any_model: let visitors load any model by name.
+        allow_training: let visitors train models of their own where others than the people at this machine reach the page.
         device: "cpu", "cuda", ...; `None` chooses.
         host: address to listen on; `None` leaves it to GRADIO_SERVER_NAME, then to this machine only.
         port: port to listen on; `None` leaves it to GRADIO_SERVER_PORT, then to the first free one from 7860.
@@ -33,6 +34,7 @@ class Settings:
     model: str = DEFAULT_MODEL
     models: tuple[str, ...] = ()
     allow_any_model: bool = False
+    allow_training: bool = False
     device: str | None = None
     host: str | None = None
     port: int | None = None
@@ -59,6 +61,7 @@ _HELP = {
     "model": "model that the page opens with: a name or a folder",
     "models": "further models on offer, separated by commas",
     "allow_any_model": "let visitors load any model by name",
+    "allow_training": "let visitors teach models of their own on a public page",
     "device": "cpu, cuda or cuda:N (default: a GPU where one works)",
     "host": "address to listen on (default: this machine only)",
     "port": "port to listen on (default: the first free one from 7860)",
@@ -97,6 +100,8 @@ def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[s
     settings = Settings(**values)
     if settings.auth is not None and not all(settings.login or ()):
         raise InputError("--auth must look like NAME:PASSWORD; write both, with a colon between them.")
+    if settings.share and settings.allow_training and settings.auth is None:
+        raise InputError("A public link with --allow-training needs --auth NAME:PASSWORD too, or anybody could train here.")
     return settings
 
 

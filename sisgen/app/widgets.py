@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from sisgen.app.serve.routes import PREFIX, static_version
+from sisgen.app.serve.routes import PREFIX, STATIC, static_version
 
 # Runs when Gradio has put the markup on the page; the address keeps to the proxy's path that Gradio was told.
 _ON_LOAD = """
@@ -22,4 +22,12 @@ def mount(script: str, *, markup: str, elem_id: str) -> gr.HTML:
         elem_id: the part's id on the page.
     """
     on_load = _ON_LOAD % {"prefix": PREFIX, "version": static_version(), "script": script}
-    return gr.HTML(html_template=markup, js_on_load=on_load, elem_id=elem_id, apply_default_css=False, padding=False)
+    return gr.HTML(
+        html_template=markup, js_on_load=on_load, elem_id=elem_id, elem_classes=["sis-part"], apply_default_css=False, padding=False
+    )
+
+
+def read_markup(name: str) -> str:
+    """Read `static/NAME.html`, with the drawing tools that tabs share put where it asks for them."""
+    markup = (STATIC / f"{name}.html").read_text(encoding="utf-8")
+    return markup.replace("<!-- tools -->", (STATIC / "tools.html").read_text(encoding="utf-8").strip())

@@ -17,6 +17,7 @@ from sisgen.app.context import Context, Registry
 from sisgen.app.launch import prepare_environment, serve
 from sisgen.app.serve.live import Lane
 from sisgen.app.settings import Settings, default_examples
+from sisgen.app.training.runner import Trainings
 from sisgen.pipeline import Pipeline
 
 CHROMIUM_FLAGS = [
@@ -32,14 +33,23 @@ CHROMIUM_FLAGS = [
 
 
 @pytest.fixture(scope="session")
-def app_context(tiny_pipeline: Pipeline) -> Iterator[Context]:
+def app_context(tiny_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    trainings = Trainings()
+
+    def load(name: str) -> Pipeline:
+        return tiny_pipeline if name in ("tiny", "other") else Pipeline.from_pretrained(name, device="cpu")
+
     context = Context(
         settings=Settings(model="tiny"),
-        registry=Registry(("tiny", "other"), lambda name: tiny_pipeline),
+        registry=Registry(("tiny", "other"), load, more=trainings.saved_names),
         lane=Lane(lambda batch, payloads: batch(payloads)),
         examples=default_examples(),
+        trainings=trainings,
     )
-    yield context
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SISGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield context
+    context.trainings.close()
     context.lane.close()
 
 

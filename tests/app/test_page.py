@@ -17,6 +17,8 @@ from sisgen.app.context import Context
 
 pytestmark = pytest.mark.browser
 
+CELL = "[...document.querySelector('#mask-tab .sis-canvas').getContext('2d').getImageData(x, y, 1, 1).data]"
+
 
 @pytest.fixture
 def errors() -> list[str]:
@@ -43,26 +45,28 @@ def _is_own(url: str, page_url: str) -> bool:
 
 
 def wait_until_settled(page: Any) -> None:
-    page.wait_for_selector(".sis-studio:not([aria-busy])", timeout=20000)
-    page.wait_for_selector(".sis-picture[data-state=fresh]", timeout=20000)
+    page.wait_for_selector("#mask-tab .sis-studio:not([aria-busy])", timeout=20000)
+    page.wait_for_selector("#mask-tab .sis-picture[data-state=fresh]", timeout=20000)
 
 
 def number(page: Any) -> int:
-    return int(page.locator(".sis-picture").get_attribute("data-number"))
+    return int(page.locator("#mask-tab .sis-picture").get_attribute("data-number"))
 
 
 def wait_for_newer(page: Any, before: int) -> None:
-    page.wait_for_function("(n) => Number(document.querySelector('.sis-picture').dataset.number) > n", arg=before, timeout=15000)
+    page.wait_for_function("(n) => Number(document.querySelector('#mask-tab .sis-picture').dataset.number) > n", arg=before, timeout=15000)
 
 
 def cell(page: Any, x: int, y: int) -> list[int]:
     """Colour of one cell of the drawing, RGBA."""
-    return page.evaluate("([x, y]) => [...document.querySelector('.sis-canvas').getContext('2d').getImageData(x, y, 1, 1).data]", [x, y])
+    return page.evaluate(
+        "([x, y]) => [...document.querySelector('#mask-tab .sis-canvas').getContext('2d').getImageData(x, y, 1, 1).data]", [x, y]
+    )
 
 
 def spot(page: Any, x: float, y: float) -> tuple[float, float]:
     """Where a cell lies on the screen."""
-    box = page.locator(".sis-canvas").bounding_box()
+    box = page.locator("#mask-tab .sis-canvas").bounding_box()
     return box["x"] + (x + 0.5) * box["width"] / 256, box["y"] + (y + 0.5) * box["height"] / 256
 
 
@@ -82,7 +86,7 @@ def color(context: Context, index: int) -> list[int]:
 def shown(page: Any) -> str:
     """Fingerprint of the picture that is on the page."""
     script = """async () => {
-      const bytes = new Uint8Array(await (await fetch(document.querySelector('.sis-image').src)).arrayBuffer());
+      const bytes = new Uint8Array(await (await fetch(document.querySelector('#mask-tab .sis-image').src)).arrayBuffer());
       return [bytes.length, bytes.reduce((sum, byte, i) => (sum * 31 + byte * (i % 7 + 1)) >>> 0, 7)].join(' ');
     }"""
     return page.evaluate(script)
@@ -109,7 +113,7 @@ def test_painting_changes_the_picture_and_undo_brings_it_back(page: Any, app_con
 def test_pictures_stream_in_order_while_the_pen_moves(page: Any) -> None:
     page.evaluate("""() => {
       window.seen = [];
-      const frame = document.querySelector('.sis-picture');
+      const frame = document.querySelector('#mask-tab .sis-picture');
       new MutationObserver(() => window.seen.push(Number(frame.dataset.number))).observe(frame, { attributeFilter: ['data-number'] });
     }""")
     page.mouse.move(*spot(page, 20, 20))
@@ -171,7 +175,7 @@ def test_tools_and_keys(page: Any, app_context: Context) -> None:
     page.keyboard.down("Alt")
     page.mouse.click(*spot(page, 200, 50))
     page.keyboard.up("Alt")
-    chips = page.locator(".sis-chip")
+    chips = page.locator("#mask-tab .sis-chip")
     assert chips.nth(3).get_attribute("aria-checked") == "true", "Alt-click picks what lies under the pen"
     size = page.get_by_role("slider", name="Brush size")
     start = int(size.input_value())
@@ -206,7 +210,7 @@ def test_a_bad_file_gets_a_toast_and_the_drawing_stays(
     Image.fromarray(np.full((64, 64), 2, np.uint8), mode="L").save(good)
     page.locator("[data-file]").set_input_files(good)
     page.wait_for_function(
-        "(want) => [...document.querySelector('.sis-canvas').getContext('2d').getImageData(9, 9, 1, 1).data].join() === want",
+        "(want) => [...document.querySelector('#mask-tab .sis-canvas').getContext('2d').getImageData(9, 9, 1, 1).data].join() === want",
         arg=",".join(map(str, color(app_context, 2))),
     )
     page.keyboard.press("Control+z")
@@ -225,7 +229,7 @@ def test_a_wrong_sample_number_is_refused(page: Any) -> None:
 def test_a_reload_keeps_the_drawing_and_the_history_restores(page: Any, app_context: Context) -> None:
     page.keyboard.press("3")
     drag(page, (60, 60), (200, 60))
-    page.locator(".sis-past .sis-thumb").first.wait_for(timeout=15000)
+    page.locator("#mask-tab .sis-past .sis-thumb").first.wait_for(timeout=15000)
     page.wait_for_timeout(1800)
     page.reload()
     wait_until_settled(page)
@@ -234,15 +238,15 @@ def test_a_reload_keeps_the_drawing_and_the_history_restores(page: Any, app_cont
     page.get_by_role("button", name="Clear").click()
     wait_until_settled(page)
     assert shown(page) != kept
-    page.locator(".sis-past .sis-thumb").first.click()
+    page.locator("#mask-tab .sis-past .sis-thumb").first.click()
     wait_until_settled(page)
     assert cell(page, 120, 60) == color(app_context, 2)
     assert shown(page) == kept
 
 
 def test_variations_are_taken_over_by_a_click(page: Any) -> None:
-    page.locator(".sis-variations img").nth(3).wait_for(timeout=15000)
-    page.wait_for_function("() => !document.querySelector('.sis-variations.is-late')")
+    page.locator("#mask-tab .sis-variations img").nth(3).wait_for(timeout=15000)
+    page.wait_for_function("() => !document.querySelector('#mask-tab .sis-variations.is-late')")
     field, first = page.get_by_role("textbox", name="Sample number"), shown(page)
     seed = field.input_value()
     page.get_by_role("button", name="Variation 2").click()
@@ -305,7 +309,7 @@ def test_a_class_name_is_text_and_nothing_else(page: Any, page_url: str) -> None
     drag(page, (10, 10), (60, 60))
     page.wait_for_timeout(300)
     assert page.evaluate("() => window.pwned") is None
-    assert page.locator(".sis-chip").first.inner_text().startswith("<img src=x")
+    assert page.locator("#mask-tab .sis-chip").first.inner_text().startswith("<img src=x")
 
 
 def test_a_class_that_the_sample_lacks_is_dimmed_and_another_sample_is_offered(page: Any, app_context: Context) -> None:
@@ -319,7 +323,7 @@ def test_a_class_that_the_sample_lacks_is_dimmed_and_another_sample_is_offered(p
     page.route("**/sisgen/sample?*", lambda route: route.fulfill(json={"runs": "AICABA=="}))  # class 0 everywhere
     page.reload()
     wait_until_settled(page)
-    page.locator(".sis-chip.is-absent").nth(1).wait_for()
+    page.locator("#mask-tab .sis-chip.is-absent").nth(1).wait_for()
     page.keyboard.press("2")
     drag(page, (40, 40), (60, 60))
     page.get_by_role("button", name="Use a sample with").click()
@@ -352,7 +356,7 @@ def test_a_model_with_other_classes_starts_anew_and_each_keeps_its_drawing(page:
     undo = page.get_by_role("button", name="Undo")
     assert undo.is_enabled()
     choose_model(page, "other")
-    assert page.locator(".sis-chip").first.inner_text().startswith("other ")
+    assert page.locator("#mask-tab .sis-chip").first.inner_text().startswith("other ")
     page.locator(".sis-toast", has_text="has other classes and starts anew").wait_for()
     page.wait_for_function("() => document.querySelector('[data-do=undo]').disabled")
     page.keyboard.press("2")
@@ -365,7 +369,7 @@ def test_a_model_with_other_classes_starts_anew_and_each_keeps_its_drawing(page:
     page.reload()
     wait_until_settled(page)
     assert page.locator("[data-menu=model] [data-open]").get_attribute("aria-busy") is None
-    assert page.locator(".sis-chip").first.inner_text().startswith("other "), "a reload keeps the model, too"
+    assert page.locator("#mask-tab .sis-chip").first.inner_text().startswith("other "), "a reload keeps the model, too"
 
 
 def test_a_model_that_cannot_be_loaded_leaves_the_one_before(page: Any, errors: list[str]) -> None:
@@ -407,14 +411,13 @@ def choose_model(page: Any, name: str) -> None:
 
 
 def wait_for_color(page: Any, x: int, y: int, want: list[int]) -> None:
-    script = "([x, y, want]) => [...document.querySelector('.sis-canvas').getContext('2d').getImageData(x, y, 1, 1).data].join() === want"
-    page.wait_for_function(script, arg=[x, y, ",".join(map(str, want))])
+    page.wait_for_function(f"([x, y, want]) => {CELL}.join() === want", arg=[x, y, ",".join(map(str, want))])
 
 
 def test_without_a_pointer_arrow_keys_and_space_paint(page: Any, app_context: Context) -> None:
     page.get_by_role("button", name="Clear").click()
     page.keyboard.press("3")
-    page.locator(".sis-canvas").focus()
+    page.locator("#mask-tab .sis-canvas").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
     assert cell(page, 132, 128) == color(app_context, 2)
@@ -453,7 +456,7 @@ def test_a_phone_has_no_sideways_scroll_and_two_fingers_enlarge(browser: Any, pa
     wait_until_settled(page)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
     before = page.evaluate(
-        "() => [...document.querySelector('.sis-canvas').getContext('2d').getImageData(0, 0, 256, 256).data].join().length"
+        "() => [...document.querySelector('#mask-tab .sis-canvas').getContext('2d').getImageData(0, 0, 256, 256).data].join().length"
     )
     touch = page.context.new_cdp_session(page)
     (ax, ay), (bx, by) = spot(page, 100, 128), spot(page, 150, 128)
@@ -463,12 +466,12 @@ def test_a_phone_has_no_sideways_scroll_and_two_fingers_enlarge(browser: Any, pa
         moved = [{"x": ax - wide, "y": ay, "id": 1}, {"x": bx + wide, "y": by, "id": 2}]
         touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": moved})
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    assert "scale(" in page.locator(".sis-canvas").get_attribute("style")
+    assert "scale(" in page.locator("#mask-tab .sis-canvas").get_attribute("style")
     after = page.evaluate(
-        "() => [...document.querySelector('.sis-canvas').getContext('2d').getImageData(0, 0, 256, 256).data].join().length"
+        "() => [...document.querySelector('#mask-tab .sis-canvas').getContext('2d').getImageData(0, 0, 256, 256).data].join().length"
     )
     assert after == before, "two fingers draw nothing"
-    page.evaluate("() => document.querySelector('.sis-tools').scrollIntoView({ block: 'end' })")
+    page.evaluate("() => document.querySelector('#mask-tab .sis-tools').scrollIntoView({ block: 'end' })")
     page.wait_for_timeout(100)
-    assert page.locator(".sis-picture").bounding_box()["y"] >= 0, "the picture stays pinned"
+    assert page.locator("#mask-tab .sis-picture").bounding_box()["y"] >= 0, "the picture stays pinned"
     visit.close()

@@ -2,6 +2,7 @@
 
 import { wireMenu } from "./menu.js";
 import { session } from "./session.js";
+import { recall, remember } from "./store.js";
 import { toast } from "./toast.js";
 
 export function mount(element, base) {
@@ -15,6 +16,33 @@ export function mount(element, base) {
   session.on("choosing", ({ name, share }) => tellChoosing(element, name, share));
   session.on("chosen", () => tellChosen(element));
   wireOther(element.querySelector("[data-other-model]"));
+  wireTabs(element.querySelector(".sis-tabs"));
+}
+
+/** The tabs: the chosen one is on the root element, so that styles show its part of the page alone. */
+function wireTabs(bar) {
+  const tabs = [...bar.querySelectorAll("[data-tab]")];
+  const show = (name) => {
+    document.documentElement.dataset.tab = name;
+    for (const tab of tabs) {
+      const chosen = tab.dataset.tab === name;
+      tab.setAttribute("aria-selected", String(chosen));
+      tab.tabIndex = chosen ? 0 : -1;
+    }
+    remember("tab", name);
+    session.emit("tab", name);
+  };
+  bar.addEventListener("click", (event) => event.target.dataset.tab && show(event.target.dataset.tab));
+  bar.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key], at = tabs.indexOf(document.activeElement);
+    if (!step || at < 0) return;
+    const next = tabs[(at + step + tabs.length) % tabs.length];
+    show(next.dataset.tab);
+    next.focus();
+  });
+  session.on("show", show);
+  const kept = tabs.find((tab) => tab.dataset.tab === recall("tab"));
+  show(kept && !location.hash.startsWith("#s=") ? kept.dataset.tab : tabs[0].dataset.tab);
 }
 
 function wireTheme(button) {

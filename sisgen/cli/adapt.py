@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +26,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("adapt", help="make a generator steerable by masks", description=words)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--model", type=Path, help="model folder with a generator; what else it holds goes on from there")
-    source.add_argument(
-        "--generator", type=Path, help="StyleGAN2 file of another project (.pkl, .pt, safetensors), or a model folder to copy"
-    )
+    source.add_argument("--generator", type=Path, help="StyleGAN2 file of another project, or a model folder to copy")
     labels = parser.add_mutually_exclusive_group(required=True)
     labels.add_argument("--masks", type=Path, help="folder of painted masks SEED.png of samples, perhaps with a palette.json")
     labels.add_argument("--annotator", type=Path, help="folder of a reader that stands in for a person who paints")
@@ -88,16 +88,14 @@ def name_classes(names: list[str]) -> LabelSet:
     Raises:
         InputError: a name is not plain or stands twice.
     """
-    import colorsys
-
+    from sisgen.data.portraits import PORTRAIT_LABELS
     from sisgen.io.labels import check_label_set
     from sisgen.types import LabelSet
 
-    colors = [(38, 40, 56)]
-    for i in range(1, len(names)):
-        hue, level = (i - 1) * 0.381966 % 1, (0.95, 0.7, 0.82)[i % 3]  # the golden section of the circle of hues
-        red, green, blue = colorsys.hsv_to_rgb(hue, (0.55, 0.85)[i % 2], level)
-        colors.append((round(255 * red), round(255 * green), round(255 * blue)))
+    colors = list(PORTRAIT_LABELS.colors)[: len(names)]
+    grid = list(itertools.product(range(24, 240, 24), repeat=3))
+    while len(colors) < len(names):  # whatever is farthest from all before
+        colors.append(max(grid, key=lambda color: min(math.dist(color, other) for other in colors)))
     return check_label_set(LabelSet(names=tuple(names), colors=tuple(colors)))
 
 

@@ -43,6 +43,7 @@ OPENERS = {
 }
 STAGES = ("clusters", *OPENERS, "validation")
 SLACK = 1.2  # of a stage's time, before it is cut short
+LEAST_SECONDS = 5.0  # of a stage, even when the budget is spent: something has to be learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +163,9 @@ class Run:
             self.state = self.state.with_stage(stage, record)
             self._save()
         self.journey.begin(stage, out, record.images)
-        minutes = None if seconds is None else seconds * SLACK / 60
-        often = LoopConfig(out=out, images=record.images, snapshot_minutes=1, sample_minutes=1)
-        loop = replace(often, batch=record.batch, seed=self.config.seed, minutes=minutes)
+        often, minutes = self.config.snapshot_minutes, None if seconds is None else max(seconds * SLACK, LEAST_SECONDS) / 60
+        loop = LoopConfig(out=out, images=record.images, snapshot_minutes=often, sample_minutes=often)
+        loop = replace(loop, batch=record.batch, seed=self.config.seed, minutes=minutes)
         seen = run_loop(opened.task, loop, progress=self.journey.say, watch=self.journey.watch, stop=self.stop)
         if self.stop.is_set() and seen < record.images:
             raise StoppedError

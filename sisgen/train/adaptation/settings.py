@@ -26,6 +26,7 @@ class AdaptConfig:
     force: bool = False  # replace `out` even where validation did not improve
     adversarial: bool | None = None  # None: where the model has a discriminator; True: a fresh one where it lacks; False: without
     bf16: bool = False  # for rearranger and reader, on a GPU or on a CPU with AMX
+    snapshot_minutes: float = 1.0  # time between snapshots, and between sample grids
     device: str | None = None  # None takes CUDA where it works
     seed: int = 0
     sizes: AdaptSizes | None = None  # None takes those of the generator's resolution

@@ -13,6 +13,7 @@ from sisgen.io.labels import (
     encode_labels,
     palette_gpl,
     read_labels,
+    read_palette,
     write_labels,
     write_palettes,
 )
@@ -195,3 +196,26 @@ def test_a_strangers_label_set_is_checked(names, colors, message):
 
 def test_a_good_label_set_passes():
     assert check_label_set(LABELS) is LABELS
+
+
+def test_a_palette_comes_back(tmp_path):
+    write_palettes(tmp_path, LABELS, "portraits")
+    assert read_palette(tmp_path / "palette.json") == LABELS
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("no JSON", "must be a list of"),
+        ("{}", "needs 1 to 254 names"),
+        ('[{"id": 0, "name": "a"}]', "must be a list of"),
+        ('[{"id": 1, "name": "a", "rgb": [1, 2, 3]}]', "must number its classes from 0 on"),
+        ('[{"id": 0, "name": "a", "rgb": [1, 2]}]', "three numbers as colour"),
+        ('[{"id": 0, "name": "../a", "rgb": [1, 2, 3]}]', "letters, digits"),
+        ("[" * 50_000, "must be a list of"),
+    ],
+)
+def test_a_wrong_palette_is_a_sentence(tmp_path, text, words):
+    (tmp_path / "palette.json").write_text(text)
+    with pytest.raises(InputError, match=words):
+        read_palette(tmp_path / "palette.json")

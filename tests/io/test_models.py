@@ -1,6 +1,8 @@
 """Model folders: parts with checksums, whole copies, replaced whole or not at all."""
 
 import json
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,27 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
             assert not (target / content).exists()
         assert [path.name for path in target.iterdir()] == [content]
     assert [path.name for path in target.parent.iterdir()] == ["model"]
+
+
+def test_no_look_at_a_folder_that_is_replaced_finds_it_missing(tmp_path: Path) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("names change places at once on Linux only")
+    target, missing, over = tmp_path / "model", [], threading.Event()
+    (target / "a").mkdir(parents=True)
+
+    def look() -> None:
+        while not over.is_set():
+            if not target.exists():
+                missing.append(target)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    for _ in range(200):
+        with replace_folder(target) as staged:
+            (staged / "b").mkdir()
+    over.set()
+    watcher.join()
+    assert missing == [] and [path.name for path in target.iterdir()] == ["b"]
 
 
 def test_after_an_exception_the_old_folder_is_there(tmp_path: Path) -> None:

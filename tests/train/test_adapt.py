@@ -74,7 +74,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory, tiny_generator: StyleGAN2) ->
 def adapted(tmp_path_factory: pytest.TempPathFactory, bare: Path, annotator: Path) -> Path:
     """That model, adapted once."""
     root = tmp_path_factory.mktemp("adapted")
-    assert adapt(settings(bare, root / "work", annotator, out=root / "model")).replaced
+    assert adapt(snapping(bare, root, annotator)).replaced
     return root / "model"
 
 
@@ -85,7 +85,7 @@ def settings(model: Path, work: Path, annotator: Path | None, **changes: Any) ->
 
 def snapping(model: Path, root: Path, annotator: Path) -> AdaptConfig:
     """A run whose segmenter takes a while, with a snapshot after every step."""
-    sizes = replace(TINY, segmenter=stage(0.1, 120))
+    sizes = replace(TINY, segmenter=stage(0.1, 80))
     return settings(model, root / "work", annotator, out=root / "model", sizes=sizes, snapshot_minutes=0.0)
 
 
@@ -145,7 +145,7 @@ def test_a_bare_generator_becomes_a_whole_model(bare: Path, annotator: Path, tmp
     assert told == [] and again.replaced and "finished before" in again.sentence
 
 
-def test_a_killed_run_goes_on_where_it_was_and_comes_out_the_same(bare: Path, annotator: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_where_it_was_and_comes_out_the_same(bare: Path, adapted: Path, annotator: Path, tmp_path: Path) -> None:
     words = [sys.executable, str(Path(__file__).with_name("tiny_adapt.py")), str(bare), str(tmp_path / "killed"), str(annotator)]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen(words, env=env)
@@ -160,9 +160,8 @@ def test_a_killed_run_goes_on_where_it_was_and_comes_out_the_same(bare: Path, an
 
     result, told = run(snapping(bare, tmp_path / "killed", annotator))
     assert stages_of(told) == STAGES[2:] and result.replaced
-    adapt(snapping(bare, tmp_path / "whole", annotator))
-    for name in read_json(tmp_path / "whole" / "model" / "config.json")["files"]:
-        assert sha256_of(tmp_path / "whole" / "model" / name) == sha256_of(tmp_path / "killed" / "model" / name), name
+    for name in read_json(adapted / "config.json")["files"]:
+        assert sha256_of(adapted / name) == sha256_of(tmp_path / "killed" / "model" / name), name
 
 
 def test_a_stop_leaves_a_snapshot_and_the_model_alone(adapted: Path, annotator: Path, tmp_path: Path) -> None:

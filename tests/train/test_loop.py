@@ -189,6 +189,19 @@ def test_sigterm_ends_a_run_with_a_snapshot(make_task: Callable[..., GANTask], t
     assert signal.getsignal(signal.SIGTERM) is handler
 
 
+def test_an_event_ends_a_run_with_a_snapshot_and_every_step_is_told(make_task: Callable[..., GANTask], tmp_path: Path) -> None:
+    stop, seen = threading.Event(), []
+
+    def watch(images: int) -> None:
+        seen.append(images)
+        if images == 16:
+            stop.set()
+
+    assert run_loop(make_task(), settings(tmp_path), watch=watch, stop=stop) == 16 and seen == [8, 16]
+    state = load_newest_state(tmp_path)
+    assert state is not None and state["step"] == 2
+
+
 def test_a_run_may_live_in_a_thread(make_task: Callable[..., GANTask], tmp_path: Path) -> None:
     seen: list[int] = []
     thread = threading.Thread(target=lambda: seen.append(run_loop(make_task(), settings(tmp_path, images=8))))

@@ -107,6 +107,8 @@ def test_the_command_writes_a_mapper_that_the_pipeline_reads(complete: Path, tmp
     assert (tmp_path / "fresh" / "samples-00000006.png").exists()
     mapper = Pipeline.from_pretrained(model, device="cpu").engine.mapper
     assert mapper.config.width == 12
+    content = read_json(model / "config.json")
+    assert content["training"]["mapper"]["fitted_to"] == content["files"]["generator.safetensors"]
     assert len(from_dict(LabelSet, read_json(model / "config.json")["labels"])) == mapper.config.num_labels
 
     # Warm: the same command in another folder starts from what is there.

@@ -20,7 +20,7 @@ from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, cluster_su
 from sisgen.train.checkpoints import export_parts, load_generator, load_part
 from sisgen.train.fitting import proxy_config, rearranger_config, start_tokens
 from sisgen.train.loop import LoopConfig, StepInfo, load_newest_state, run_loop
-from sisgen.train.rearranger import RearrangerTask, RearrangerTrainConfig, paint_proxy
+from sisgen.train.rearranger import RearrangerTask, RearrangerTrainConfig, paint_proxy, ramp
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance
 from sisgen.types import Features
 
@@ -79,6 +79,15 @@ def test_two_steps_move_every_part_that_learns(tiny_model: Path) -> None:
 def test_without_a_discriminator_nothing_is_played(tiny_model: Path) -> None:
     (stats,) = steps(make_task(tiny_model, adversarial=False), 1)
     assert "adversarial" not in stats and {"mask", "picture", "self", "tokens", "spread"} <= stats.keys()
+
+
+def test_the_weight_of_a_new_discriminator_rises_from_nothing(tiny_model: Path) -> None:
+    assert [ramp(progress, 0.4) for progress in (0.0, 0.1, 0.4, 0.9)] == [0.0, 0.25, 1.0, 1.0] and ramp(0.0, 0.0) == 1.0
+    still, alone = make_task(tiny_model, adversarial_ramp=0.4), make_task(tiny_model, adversarial=False)
+    for task in (still, alone):
+        steps(task, 1)
+    played = dict(still.rearranger.named_parameters())
+    assert all(torch.allclose(p, played[name], atol=1e-6) for name, p in alone.rearranger.named_parameters())
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tiny_model: Path, tmp_path: Path) -> None:
@@ -181,6 +190,7 @@ def test_the_command_fits_anew_then_goes_on_warm(generator_only: Path, tmp_path:
     assert train(model, tmp_path / "first", "--images", "6") == 0
     content = read_json(model / "config.json")
     assert content["proxy"]["num_clusters"] == 5 and content["rearranger"]["resolution"] == 8
+    assert content["training"]["rearranger"]["fitted_to"] == content["files"]["generator.safetensors"]
     first = {name: read_weights(model / name) for name in ("proxy.safetensors", "rearranger.safetensors")}
 
     assert train(model, tmp_path / "second", "--images", "3", "--seed", "9") == 0  # another seed would fit other clusters

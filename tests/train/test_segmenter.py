@@ -9,13 +9,13 @@ import torch
 
 from sisgen.errors import TrainingError
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from sisgen.io.configs import to_dict
+from sisgen.io.configs import read_json, to_dict
 from sisgen.io.labels import write_labels
 from sisgen.train.augment_features import FeatureAugmentConfig, augment
 from sisgen.train.checkpoints import export_parts
 from sisgen.train.labelled_samples import LabelledSamples, label_samples
 from sisgen.train.loop import LoopConfig, run_loop
-from sisgen.train.segmenter import SegmenterTask, SegmenterTrainConfig, add_arguments, load_segmenter, main
+from sisgen.train.segmenter import SegmenterTask, SegmenterTrainConfig, add_arguments, load_segmenter, main, read_masks
 from sisgen.types import LabelSet
 
 Parse = Callable[..., argparse.Namespace]
@@ -65,6 +65,20 @@ def test_the_command_learns_from_painted_masks(tmp_path: Path, parse: Parse) -> 
     assert main(parse(add_arguments, [*words, str(tmp_path / "run")])) == 0
     segmenter, labels = load_segmenter(model)
     assert segmenter.config.channels == (8, 8, 8) and labels == LABELS
+    content = read_json(tmp_path / "model" / "config.json")
+    assert content["training"]["segmenter"]["fitted_to"] == content["files"]["generator.safetensors"]
+
+
+def test_masks_of_other_sizes_are_scaled_and_come_in_the_order_of_their_seeds(tmp_path: Path) -> None:
+    for seed, size in ((10, 32), (9, 8)):
+        mask = torch.full((size, size), -1)
+        mask[: size // 2] = seed - 9
+        write_labels(tmp_path / f"{seed}.png", mask.numpy(), LABELS)
+    (tmp_path / "notes.png").write_bytes(b"no mask")
+    seeds, masks = read_masks(tmp_path, LABELS, 16)
+    assert seeds == [9, 10] and masks.shape == (2, 16, 16) and masks.dtype == torch.int64
+    assert all(bool((mask[:8] == label).all() and (mask[8:] == -1).all()) for label, mask in enumerate(masks))
+    assert read_masks(tmp_path, LABELS, 16, most=1)[0] == [9]
 
 
 def test_refusals(tmp_path: Path, parse: Parse) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sisgen.app.training.jobs import job_folder, new_token, read_job, read_wanted, write_job
+from sisgen.app.training.preview import read_pairs
 from sisgen.app.training.saved import pack_model, save_model
-from sisgen.errors import InputError, SisgenError
+from sisgen.errors import InputError
 
 if TYPE_CHECKING:
     from sisgen.app.context import Context
 
 MAX_JOB_BYTES = 4 * 2**20  # of what the page sends to start a training
-MAX_PICTURE_BYTES = 16 * 2**20
 
 
 def start_training(context: Context, data: bytes) -> dict[str, Any]:
@@ -63,6 +63,7 @@ def describe_training(context: Context, token: str | None) -> dict[str, Any]:
     state = context.trainings.state(token)
     shown = {key: value for key, value in state.items() if key not in ("model", "picture")}
     shown["picture"] = _stamp(state.get("picture"))
+    shown["pictured"] = Path(str(state.get("picture"))).parent.name if shown["picture"] else None
     return {"refusal": None, **shown}
 
 
@@ -87,7 +88,7 @@ def read_insight(context: Context, token: str) -> dict[str, Any]:
 
 
 def read_preview(context: Context, token: str) -> bytes:
-    """Read the newest picture of a training, a PNG.
+    """Read the newest picture of a training, a PNG; see `preview.read_pairs`.
 
     Raises:
         InputError: there is none yet.
@@ -95,9 +96,9 @@ def read_preview(context: Context, token: str) -> bytes:
     context.trainings.check_allowed()
     folder, named = job_folder(token), context.trainings.state(token).get("picture")
     path = Path(named) if isinstance(named, str) else folder
-    if folder.resolve() not in path.resolve().parents or not path.is_file() or path.stat().st_size > MAX_PICTURE_BYTES:
+    if folder.resolve() not in path.resolve().parents:
         raise InputError("There is no picture of this training yet; wait a moment.")
-    return path.read_bytes()
+    return read_pairs(path, read_job(folder))
 
 
 def save_training(context: Context, token: str, title: object) -> dict[str, Any]:
@@ -111,7 +112,7 @@ def save_training(context: Context, token: str, title: object) -> dict[str, Any]
     model = Path(str(state.get("model", "")))
     if state.get("phase") != "done" or not model.is_dir():
         raise InputError("There is no finished training to save; train first.")
-    name = save_model(model, title, mine=state.get("saved"), samples=_num_samples(folder))
+    name = save_model(model, title, mine=state.get("saved"), masks=_masks(folder))
     context.trainings.note_saved(token, name)
     context.registry.forget(name)
     return {"name": name, **describe_training(context, token)}
@@ -130,11 +131,9 @@ def pack_training(context: Context, token: str) -> tuple[Path, str]:
     return pack_model(name, job_folder(token) / "model.zip"), f"{name}.zip"
 
 
-def _num_samples(folder: Path) -> int:
-    try:
-        return len(read_job(folder).seeds)
-    except SisgenError:
-        return 1
+def _masks(folder: Path) -> list[Path]:
+    job = read_job(folder)
+    return [job.masks / f"{seed}.png" for seed in job.seeds]
 
 
 def _stamp(path: object) -> int | None:

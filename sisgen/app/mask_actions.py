@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sisgen.app.context import Context, Registry
+    from sisgen.pipeline import Pipeline
     from sisgen.types import LabelSet
 
+EXAMPLES = "examples"  # folder of example drawings inside a model's folder
 STROKE, READING, VARIATION = 0, 1, 2  # ranks in the lane: what a visitor waits for goes first
 
 
@@ -223,7 +225,7 @@ def describe_model(context: Context, name: str | None) -> dict[str, Any]:
             "models": list_offers(context, name or context.registry.default, pipe),
             "anyModel": context.settings.allow_any_model,
             "page": space_address(os.environ),
-            "examples": read_examples(context, pipe.labels),
+            "examples": read_examples(context, pipe),
         }
 
 
@@ -233,16 +235,17 @@ def space_address(environment: Mapping[str, str]) -> str | None:
     return f"https://huggingface.co/spaces/{space}" if re.fullmatch(r"[\w.-]+/[\w.-]+", space) else None
 
 
-def read_examples(context: Context, label_set: LabelSet) -> list[dict[str, str]]:
-    """Read the example drawings that fit a model: name and runs each; those of other models are passed over."""
+def read_examples(context: Context, pipe: Pipeline) -> list[dict[str, str]]:
+    """Read the example drawings that fit a model, name and runs each: its own ones, else those of this server that fit."""
     from sisgen.io.labels import read_labels
 
+    own = pipe.folder / EXAMPLES if pipe.folder is not None else None
     examples = []
-    for path in sorted(context.examples.glob("*.png"))[:12]:
+    for path in sorted((own if own is not None and own.is_dir() else context.examples).glob("*.png"))[:12]:
         try:
-            labels = read_labels(path, label_set)
+            labels = read_labels(path, pipe.labels)
         except InputError:
             continue
         name = path.stem.lstrip("0123456789-").replace("-", " ")
-        examples.append({"name": name, "runs": encode_runs(to_canvas(labels, label_set))})
+        examples.append({"name": name, "runs": encode_runs(to_canvas(labels, pipe.labels))})
     return examples

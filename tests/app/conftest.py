@@ -104,6 +104,31 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
+def errors() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def page(browser: Any, page_url: str, errors: list[str]) -> Iterator[Any]:
+    """The page, opened by a new visitor; it must raise no error and ask nobody but its own server."""
+    visit = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    page = visit.new_page()
+    page.on("pageerror", lambda error: errors.append(f"page: {error}"))
+    page.on("console", lambda message: errors.append(f"console: {message.text}") if message.type == "error" else None)
+    page.on("request", lambda request: errors.append(f"external: {request.url}") if not _is_own(request.url, page_url) else None)
+    page.goto(page_url)
+    page.wait_for_selector("#mask-tab .sis-studio:not([aria-busy])", timeout=20000)
+    page.wait_for_selector("#mask-tab .sis-picture[data-state=fresh]", timeout=20000)
+    yield page
+    visit.close()
+    assert errors == []
+
+
+def _is_own(url: str, page_url: str) -> bool:
+    return url.startswith((page_url, "data:", "blob:"))
+
+
+@pytest.fixture
 def photograph(tmp_path: Path) -> Path:
     """A picture that is no mask: smooth noise in many colours."""
     noise = np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8)

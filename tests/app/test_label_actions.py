@@ -62,7 +62,7 @@ def wanted(**change: Any) -> dict[str, Any]:
     return {"model": "tiny", "classes": CLASSES, "samples": samples, "shown": [1, 2, 3, 4], "minutes": None, **change}
 
 
-def wait_for_end(context: Context, token: str, seconds: float = 120) -> dict[str, Any]:
+def wait_for_end(context: Context, token: str, seconds: float = 300) -> dict[str, Any]:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         state = label_actions.describe_training(context, token)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +17,6 @@ from sisgen.app.context import Context
 pytestmark = pytest.mark.browser
 
 CELL = "[...document.querySelector('#mask-tab .sis-canvas').getContext('2d').getImageData(x, y, 1, 1).data]"
-
-
-@pytest.fixture
-def errors() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def page(browser: Any, page_url: str, errors: list[str]) -> Iterator[Any]:
-    """The page, opened by a new visitor; it must raise no error and ask nobody but its own server."""
-    visit = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    page = visit.new_page()
-    page.on("pageerror", lambda error: errors.append(f"page: {error}"))
-    page.on("console", lambda message: errors.append(f"console: {message.text}") if message.type == "error" else None)
-    page.on("request", lambda request: errors.append(f"external: {request.url}") if not _is_own(request.url, page_url) else None)
-    page.goto(page_url)
-    wait_until_settled(page)
-    yield page
-    visit.close()
-    assert errors == []
-
-
-def _is_own(url: str, page_url: str) -> bool:
-    return url.startswith((page_url, "data:", "blob:"))
 
 
 def wait_until_settled(page: Any) -> None:

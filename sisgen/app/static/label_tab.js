@@ -37,7 +37,7 @@ class LabelTab {
       project: () => this.project,
       shown: () => this.candidates(),
       insight: (found) => this.takeInsight(found),
-      preview: (url) => this.takePreview(url),
+      preview: (url, words) => this.takePreview(url, words),
     });
     this.project = null;
     this.forgetInsight();
@@ -226,10 +226,12 @@ class LabelTab {
     this.tellBoard();
   }
 
-  takePreview(url) {
+  takePreview(url, words) {
+    this.pictured = words;
     const image = this.find(".sis-preview"), flip = this.find("[data-do=flip]");
     image.src = url;
-    if (flip.hidden) this.setPreview(this.trainer.running);
+    image.alt = words;
+    this.setPreview(flip.hidden ? this.trainer.running : !image.hidden);
     flip.hidden = false;
   }
 
@@ -237,9 +239,10 @@ class LabelTab {
     const flip = this.find("[data-do=flip]");
     this.find(".sis-preview").hidden = !yes;
     this.find(".sis-samples").hidden = yes;
+    this.find("[data-do=more]").hidden = yes;
     flip.setAttribute("aria-pressed", String(yes));
     flip.textContent = yes ? "Show samples" : "Show progress";
-    this.find("[data-board-name]").textContent = yes ? "What it has learned" : "Choose a sample";
+    this.find("[data-board-name]").textContent = yes ? this.pictured : "Choose a sample";
   }
 
   // Wires.

@@ -20,7 +20,7 @@ export class Picture {
   show(picture, number) {
     this.image.src = picture.url;
     this.frame.dataset.number = number;
-    this.put("ms", picture.ms === null ? "" : `${Math.round(picture.ms)} ms`);
+    this.put("ms", tellTime(picture.ms));
     this.put("true-size", `${picture.size} px`);
     this.put("size-1", `Picture, ${picture.size} px`);
     this.put("size-4", `Enlarged, ${4 * picture.size} px`);
@@ -71,4 +71,9 @@ export class Picture {
     clearTimeout(this.fade);
     this.wrong.classList.toggle("is-on", yes);
   }
+}
+
+function tellTime(ms) {
+  if (ms === null) return "";
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

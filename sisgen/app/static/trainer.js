@@ -16,8 +16,15 @@ const STAGES = {
   validation: "Checking the result",
 };
 
+const PICTURED = {
+  rearranger: "Shapes, in other looks",
+  segmenter: "Samples, and your classes",
+  reader: "Pictures, and your classes",
+  mapper: "Masks, and its pictures",
+};
+
 export class Trainer {
-  /** tell: { project() , shown() -> seeds to ask about, insight(found), preview(url) } */
+  /** tell: { project() , shown() -> seeds to ask about, insight(found), preview(url, what it shows) } */
   constructor(element, tell) {
     this.tell = tell;
     this.find = (selector) => element.querySelector(selector);
@@ -111,7 +118,7 @@ export class Trainer {
     this.find("[data-minutes]").disabled = running;
     this.find("[data-keep]").hidden = phase !== "done" || Boolean(saved);
     this.find("[data-saved]").hidden = !saved || running;
-    this.find("[data-saved-name]").textContent = saved ? `Saved as ${saved}` : "";
+    this.find("[data-saved-name]").textContent = saved ? `Saved as ${this.tell.project().title || saved}` : "";
     if (state.insight > this.seen.insight) this.readInsight(state.insight);
     if (state.picture && state.picture !== this.seen.picture) this.readPreview(state.picture);
   }
@@ -144,7 +151,7 @@ export class Trainer {
     this.seen.picture = stamp;
     try {
       const answer = await session.ask("preview", { job: this.tell.project().job, v: stamp });
-      this.tell.preview(URL.createObjectURL(await answer.blob()));
+      this.tell.preview(URL.createObjectURL(await answer.blob()), PICTURED[this.state.pictured] ?? "What it has learned");
     } catch {
       // the next one may come
     }

@@ -26,7 +26,7 @@ NICE = 10
 def main(folder: str) -> int:
     """Train the job in a folder; return the exit code."""
     if hasattr(os, "nice"):
-        os.nice(NICE)
+        os.nice(max(0, NICE - os.nice(0)))
     stop = threading.Event()
     threading.Thread(target=_watch, args=(stop,), daemon=True).start()
     from sisgen.app.training.jobs import read_job
@@ -58,7 +58,6 @@ def _run(job: Job, stop: threading.Event) -> None:
 
 
 def _adapt(job: Job, stop: threading.Event) -> None:
-    from sisgen.app.training import insight
     from sisgen.app.training.jobs import PSI
     from sisgen.train.adapt import AdaptConfig, adapt
 
@@ -83,9 +82,6 @@ def _adapt(job: Job, stop: threading.Event) -> None:
     if not result.finished:
         _say(phase="stopped")
         return
-    last = insight.review(job, result.folder)
-    if last is not None:
-        _tell(job, last)
     _say(phase="done", model=str(result.folder), agreement=result.validation_after)
 
 

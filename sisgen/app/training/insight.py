@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from sisgen.io.labels import read_labels
 from sisgen.train.checkpoints import load_generator
 from sisgen.train.labelled_samples import label_samples, run_hypercolumn
 from sisgen.train.loop import StepInfo
-from sisgen.train.segmenter import SegmenterTask, SegmenterTrainConfig, load_segmenter
+from sisgen.train.segmenter import SegmenterTask, SegmenterTrainConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,14 +73,6 @@ def look(job: Job, *, report: Callable[[float], None], stop: threading.Event) ->
         task.step(StepInfo(step=step, sample_ids=ids, batch_size=BATCH, images_seen=seen, total_images=total, seed=0))
         report((step + 1) / STEPS)
     return read_samples(generator, task.segmenter, job.shown)
-
-
-def review(job: Job, model: Path) -> Insight | None:
-    """Ask the segmenter of a finished model about the other samples; `None` where the model has none."""
-    if not (model / "segmenter.safetensors").is_file():
-        return None
-    segmenter, _ = load_segmenter(model)
-    return read_samples(load_generator(model), segmenter, job.shown)
 
 
 @torch.inference_mode()

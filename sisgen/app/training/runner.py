@@ -116,26 +116,19 @@ class Trainings:
     def _listen(self, run: _Run) -> None:
         """Take in what the process says until it ends."""
         assert run.process.stdout is not None
+        end: dict[str, Any] = {}
         for line in run.process.stdout:
-            try:
-                said = json.loads(line)
-            except ValueError:
-                continue  # a library printed something
-            if isinstance(said, dict):
-                self._take(run, said)
+            said = _read_line(line)
+            end = said if "phase" in said else end
+            if said.pop("insight", False):
+                run.state["insight"] = run.state.get("insight", 0) + 1
+            run.state.update({key: value for key, value in said.items() if value is not None and "phase" not in said})
         code = run.process.wait()
-        if run.state["phase"] == "running":
+        if not end:
             _log.warning("a training ended with exit code %s; see %s", code, run.job.folder / "log.txt")
-            self._take(run, {"phase": "failed", "error": "The training ended before it was done; start it again, it goes on where it was."})
-
-    def _take(self, run: _Run, said: dict[str, Any]) -> None:
-        state = run.state
-        if said.pop("insight", False):
-            state["insight"] = state.get("insight", 0) + 1
-        state.update({key: value for key, value in said.items() if value is not None})
-        if "phase" in said:
-            run.process.poll()
-            write_json(run.job.folder / "state.json", state)
+            end = {"phase": "failed", "error": "The training ended before it was done; start it again, it goes on where it was."}
+        run.state.update(end)  # not earlier: whoever reads that it has ended may start the next one at once
+        write_json(run.job.folder / "state.json", run.state)
 
 
 def _spawn(job: Job) -> subprocess.Popen[str]:
@@ -149,6 +142,15 @@ def _spawn(job: Job) -> subprocess.Popen[str]:
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True, start_new_session=True
         )
+
+
+def _read_line(line: str) -> dict[str, Any]:
+    """Read one line of the process that trains; empty where a library printed something."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _minutes(value: float) -> str:

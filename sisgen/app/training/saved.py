@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 import unicodedata
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sisgen.app.mask_actions import EXAMPLES
 from sisgen.app.models import PARTS
+from sisgen.app.training.jobs import PSI
 from sisgen.errors import InputError
 from sisgen.hub.places import cache_folder, find_local, is_model_file
 from sisgen.io.configs import read_json, write_json
@@ -16,6 +20,7 @@ from sisgen.io.files import replace_file
 from sisgen.io.labels import CLASS_NAME
 from sisgen.io.models import CARD, CONFIG, copy_parts, replace_folder
 
+MOST_EXAMPLES = 6
 KEPT = (*PARTS, "segmenter")  # what it takes to use the model and to label on
 
 
@@ -36,14 +41,14 @@ def read_title(title: object) -> tuple[str, str]:
     return text, slug
 
 
-def save_model(model: Path, title: object, *, mine: str | None, samples: int) -> str:
+def save_model(model: Path, title: object, *, mine: str | None, masks: Sequence[Path]) -> str:
     """Copy a trained model into the user's cache.
 
     Args:
         model: the finished training's folder.
         title: the visitor's name for it.
         mine: name under which this training was saved before and that may be replaced.
-        samples: how many were painted.
+        masks: the painted masks, SEED.png each; they become the model's example drawings, their first sample its default one.
 
     Returns:
         The name under which it is found.
@@ -58,11 +63,14 @@ def save_model(model: Path, title: object, *, mine: str | None, samples: int) ->
         raise InputError(f"There is a model named {name!r} already; choose another name.")
     with replace_folder(target) as staged:
         copy_parts(model, staged, {"name": shown})
-        _trim(staged, shown, samples)
+        _trim(staged, shown, masks)
+        (staged / EXAMPLES).mkdir()
+        for number, mask in enumerate(masks[:MOST_EXAMPLES], start=1):
+            shutil.copyfile(mask, staged / EXAMPLES / f"{number}-your-sample-{mask.stem}.png")
     return name
 
 
-def _trim(folder: Path, shown: str, samples: int) -> None:
+def _trim(folder: Path, shown: str, masks: Sequence[Path]) -> None:
     """Leave what only further training of the generator needs, and say what the model is."""
     content = read_json(folder / CONFIG)
     for name in list(content["files"]):
@@ -71,9 +79,10 @@ def _trim(folder: Path, shown: str, samples: int) -> None:
             del content["files"][name]
     names = content.get("labels", {}).get("names", [])
     seeds: dict[str, Any] = {key: value for key, value in content.get("class_seeds", {}).items() if key in names}
-    painted = "1 painted sample" if samples == 1 else f"{samples} painted samples"
+    painted = "1 painted sample" if len(masks) == 1 else f"{len(masks)} painted samples"
+    defaults = {"truncation": content.get("defaults", {}).get("truncation", PSI), "seed": int(masks[0].stem) if masks else 0}
     about = f"Taught in the browser with {painted}: {', '.join(names)}"
-    write_json(folder / CONFIG, {**content, "description": about[:300], "class_seeds": seeds})
+    write_json(folder / CONFIG, {**content, "description": about[:300], "class_seeds": seeds, "defaults": defaults})
     licence = content.get("license", "unknown")
     card = f"# {shown}\n\n{about}.\n\nLicence: {licence}, that of the generator it was taught on.\n"
     (folder / CARD).write_text(card, encoding="utf-8")

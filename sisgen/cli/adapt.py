@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import math
 import sys
 from pathlib import Path
@@ -25,7 +24,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser = subparsers.add_parser("adapt", help="make a generator steerable by masks", description=words)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--model", type=Path, help="model folder with a generator; what else it holds goes on from there")
+    source.add_argument("--model", type=Path, help="model with a generator; what else it holds goes on from there")
     source.add_argument("--generator", type=Path, help="StyleGAN2 file of another project, or a model folder to copy")
     labels = parser.add_mutually_exclusive_group(required=True)
     labels.add_argument("--masks", type=Path, help="folder of painted masks SEED.png of samples, perhaps with a palette.json")
@@ -77,9 +76,20 @@ def configure(args: argparse.Namespace) -> AdaptConfig:
     if args.generator is not None and args.out is None:
         raise InputError("--generator needs a folder for the finished model, but none came; give --out.")
     label_set = name_classes(args.classes) if args.classes else None
-    model = args.model or bring_in(args.generator, args.work, args.out.resolve().name)
+    model = bring_in(args.generator, args.work, args.out.resolve().name) if args.generator else _find(args.model, args.out)
     same = ("work", "masks", "annotator", "labels", "psi", "minutes", "fresh", "force", "adversarial", "bf16", "seed", "device")
     return AdaptConfig(model=model, out=args.out or model, label_set=label_set, **{name: getattr(args, name) for name in same})
+
+
+def _find(model: Path, out: Path | None) -> Path:
+    """Find a model by its folder or, where the outcome goes elsewhere, by its name."""
+    from sisgen.hub import find_model
+
+    if (model / "config.json").is_file() or model.is_dir():
+        return model
+    if out is None:
+        raise InputError(f"There is no model folder '{model}' to adapt in place; name a folder, or give --out.")
+    return find_model(str(model)).path
 
 
 def name_classes(names: list[str]) -> LabelSet:
@@ -93,7 +103,8 @@ def name_classes(names: list[str]) -> LabelSet:
     from sisgen.types import LabelSet
 
     colors = list(PORTRAIT_LABELS.colors)[: len(names)]
-    grid = list(itertools.product(range(24, 240, 24), repeat=3))
+    steps = range(24, 240, 24)
+    grid = [(red, green, blue) for red in steps for green in steps for blue in steps]
     while len(colors) < len(names):  # whatever is farthest from all before
         colors.append(max(grid, key=lambda color: min(math.dist(color, other) for other in colors)))
     return check_label_set(LabelSet(names=tuple(names), colors=tuple(colors)))

@@ -21,6 +21,7 @@ from sisgen.train.adaptation.progress import Report
 from sisgen.train.adaptation.run import Run
 from sisgen.train.adaptation.settings import AdaptConfig, AdaptProgress, AdaptResult
 from sisgen.train.adaptation.sizes import AdaptSizes, StageSizes, sizes_for
+from sisgen.train.adaptation.state import claim
 from sisgen.train.validation import StoppedError
 
 __all__ = ["AdaptConfig", "AdaptProgress", "AdaptResult", "AdaptSizes", "StageSizes", "adapt", "bring_in", "sizes_for"]
@@ -41,15 +42,17 @@ def adapt(config: AdaptConfig, *, report: Report | None = None, stop: threading.
         CheckpointError: the model is incomplete or altered.
         TrainingError: a stage cannot start, resume or go on.
     """
-    run = Run(config, report=report, stop=stop or threading.Event())
-    if run.is_over and run.figures.delivered and (run.figures.replaced or not config.force):
-        return run.result(f"This was finished before; another work folder than '{config.work}' goes on from the model.")
-    try:
-        for stage in run.todo:
-            run.perform(stage)
-    except StoppedError:
-        return AdaptResult(config.out, None, None, False, finished=False, sentence="Stopped; the same command goes on where it stopped.")
-    return run.finish()
+    with claim(config.work):
+        run = Run(config, report=report, stop=stop or threading.Event())
+        if run.is_over and run.figures.delivered and (run.figures.replaced or not config.force):
+            return run.result(f"This was finished before; another work folder than '{config.work}' goes on from the model.")
+        try:
+            for stage in run.todo:
+                run.perform(stage)
+        except StoppedError:
+            sentence = "Stopped; the same command goes on where it stopped."
+            return AdaptResult(config.out, None, None, replaced=False, finished=False, sentence=sentence)
+        return run.finish()
 
 
 def bring_in(source: Path, work: Path, name: str) -> Path:

@@ -25,7 +25,9 @@ from sisgen.io.weights import read_weights, save_weights
 from sisgen.nets.reader import Reader, ReaderConfig
 from sisgen.pipeline import Pipeline
 from sisgen.train.adapt import AdaptConfig, AdaptProgress, AdaptSizes, StageSizes, adapt, sizes_for
-from sisgen.train.adaptation.state import load_state
+from sisgen.train.adaptation.labels import open_labels
+from sisgen.train.adaptation.starts import choose_start
+from sisgen.train.adaptation.state import claim, load_state
 from sisgen.train.checkpoints import export_parts
 from sisgen.types import LabelSet
 
@@ -265,6 +267,30 @@ def test_a_budget_is_kept_and_a_fresh_discriminator_joins_on_request(bare: Path,
     assert state is not None and 0 < training["mapper"]["images_seen"] <= state.stages["mapper"].images != TINY.mapper.images
     assert training["rearranger"]["adversarial"] == "a fresh discriminator"
     assert "d_accuracy" in (tmp_path / "work" / "rearranger" / "stats.jsonl").read_text()
+
+
+def test_a_model_that_notes_nothing_keeps_its_rearranger_only_as_it_was_released(
+    adapted: Path, annotator: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = copy(adapted, tmp_path / "model")
+    content = read_json(model / "config.json")
+    del content["training"]["rearranger"]["fitted_to"], content["training"]["segmenter"]["labels_key"]
+    write_json(model / "config.json", content)
+    pets = open_labels(settings(model, tmp_path, None, masks=paint(tmp_path / "masks", PETS)), 32, torch.device("cpu"))
+    same = open_labels(settings(model, tmp_path, annotator), 32, torch.device("cpu"))
+    config = settings(model, tmp_path / "work", annotator)
+
+    assert choose_start(model, config, pets) == "kept" and choose_start(model, config, same) == "warm"
+    assert choose_start(model, replace(config, fresh=True), pets) == "anew"
+    change_generator(model)
+    with caplog.at_level("INFO"):
+        assert choose_start(model, config, pets) == "warm"
+    assert "It is not known which generator the rearranger was fitted to" in caplog.text
+
+
+def test_two_runs_do_not_share_a_work_folder(bare: Path, annotator: Path, tmp_path: Path) -> None:
+    with claim(tmp_path / "work"), pytest.raises(TrainingError, match="Another adaptation is at work"):
+        adapt(settings(bare, tmp_path / "work", annotator))
 
 
 def test_what_cannot_be_adapted_is_one_sentence(bare: Path, adapted: Path, annotator: Path, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class Journey:
         """Enter a stage of `total` pictures."""
         self._look()
         self.stage, self.folder, self.total, self.images = stage, folder, max(total, 1), 0
-        self._started_at, self._line = None, f"{stage}: starting"
+        self._started_at, self._line = None, ""
         self._tell()
 
     def watch(self, images: int) -> None:
@@ -99,7 +99,8 @@ class Journey:
         if self.report is None:
             return
         left = self.minutes_left()
-        words = f"adapt: {self.done:.0%}  {left:.0f} min left in all  {self._line}"
+        count = f"{self.images:,} of {self.total:,} images" if self.images else "starting"
+        words = f"adapt: {self.done:.0%}  {left:.0f} min left in all  {self._line or f'{self.stage}: {count}'}"
         self._look()
         self.report(AdaptProgress(stage=self.stage, done=self.done, minutes_left=left, line=words, picture=self._picture))
 

@@ -31,6 +31,7 @@ from sisgen.train.adaptation.stages import (
 from sisgen.train.adaptation.starts import choose_start
 from sisgen.train.adaptation.state import Figures, RunState, StageRecord, key_of, load_state, save_state
 from sisgen.train.checkpoints import generator_sha256
+from sisgen.train.distributed import Processes
 from sisgen.train.loop import LoopConfig, run_loop
 from sisgen.train.validation import StoppedError
 
@@ -64,6 +65,8 @@ class Run:
     """
 
     def __init__(self, config: AdaptConfig, *, report: Report | None, stop: threading.Event) -> None:
+        if Processes().size > 1:
+            raise TrainingError("Adapting runs in one process, but several were started; start it without accelerate.")
         torch.set_flush_denormal(True)
         self.config, self.stop = config, stop
         self.device = pick_device(config.device)

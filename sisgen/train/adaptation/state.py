@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -58,6 +60,27 @@ class RunState:
     def with_stage(self, stage: str, record: StageRecord) -> RunState:
         """Note a stage."""
         return replace(self, stages={**self.stages, stage: record})
+
+
+@contextmanager
+def claim(work: Path) -> Iterator[None]:
+    """Keep other runs out of a work folder; the system lets go of it when this one ends, however it ends.
+
+    Raises:
+        TrainingError: another run is at work there.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    if not sys.platform.startswith(("linux", "darwin")):
+        yield
+        return
+    import fcntl
+
+    with (work / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise TrainingError(f"Another adaptation is at work in '{work}'; wait for it, or choose another work folder.") from None
+        yield
 
 
 def load_state(work: Path) -> RunState | None:

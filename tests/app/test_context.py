@@ -90,3 +90,14 @@ def test_one_visitor_paints_while_another_switches_models() -> None:
                 assert model.name == "b"
         stop.set()
         assert painting.result() == {"a"}
+
+
+def test_a_model_whose_folder_was_replaced_is_loaded_anew() -> None:
+    loads = []
+    registry = Registry(("a",), lambda name: (loads.append(name), Model(name))[1])
+    with registry.lease("a") as old:
+        registry.forget("a")
+        with registry.lease("a") as new:
+            assert new is not old
+    assert loads == ["a", "a"]
+    assert registry.loaded() == ["a"]

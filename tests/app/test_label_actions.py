@@ -22,6 +22,7 @@ from sisgen.app.serve.live import Lane
 from sisgen.app.settings import Settings, default_examples
 from sisgen.app.training.insight import unsure_share
 from sisgen.app.training.jobs import job_folder, read_wanted, tidy_jobs
+from sisgen.app.training.preview import arrange
 from sisgen.app.training.runner import Trainings
 from sisgen.app.training.saved import read_title
 from sisgen.errors import InputError
@@ -144,6 +145,15 @@ def test_a_token_leads_nowhere_else(token: str) -> None:
 def test_the_unsure_share_counts_pixels_without_a_clear_class() -> None:
     probs = torch.tensor([[0.9, 0.5, 0.59, 0.61], [0.1, 0.5, 0.41, 0.39]]).reshape(1, 2, 2, 2)
     assert unsure_share(probs).tolist() == [0.5]
+
+
+def test_a_grid_becomes_pairs_one_above_the_other() -> None:
+    grid = np.arange(5 * 8, dtype=np.uint8).reshape(5, 8).repeat(4, axis=0).repeat(4, axis=1)[..., None].repeat(3, axis=2)
+    assert arrange(grid, 4, (1, 3))[::4, ::4, 0].tolist() == [[8, 9, 10, 11], [24, 25, 26, 27], [12, 13, 14, 15], [28, 29, 30, 31]]
+    assert arrange(grid[:12, :4], 4, (0, 2))[::4, ::4, 0].tolist() == [[0, 16]]
+    assert arrange(grid[:12, :8], 4, (0, 2))[::4, ::4, 0].tolist() == [[0, 1], [16, 17]]
+    assert arrange(grid, 4, None) is grid
+    assert arrange(grid[:8], 4, (0, 2)).shape == (8, 32, 3), "another layout stays as it is"
 
 
 def test_old_and_many_jobs_are_removed(context: Context) -> None:

@@ -82,3 +82,15 @@ def test_scripts_have_an_address_of_their_version_and_no_path_leads_out(client: 
     assert answer.status_code == 200
     assert "immutable" in answer.headers["cache-control"]
     assert client.get(f"/sisgen/static/{static_version()}/..%2f..%2flimits.py").status_code == 404
+
+
+def test_the_label_tab_gets_answers_and_sentences(client: TestClient) -> None:
+    assert client.get(f"/sisgen/training?{VISITOR}").json() == {"refusal": None, "phase": "none"}
+    for path in ("insight", "preview", "model.zip"):
+        answer = client.get(f"/sisgen/{path}?{VISITOR}&job={'x' * 24}")
+        assert answer.status_code == 422, path
+        assert answer.json()["error"]
+    assert client.get(f"/sisgen/preview?{VISITOR}&job=../../etc").status_code == 422
+    assert client.post(f"/sisgen/train?{VISITOR}", content=b"{").status_code == 422
+    assert client.post(f"/sisgen/train?{VISITOR}", content=b"x" * (4 * 2**20 + 1)).status_code == 422
+    assert client.post(f"/sisgen/save-model?{VISITOR}&job={'x' * 24}&title=mine", content=b"{}").status_code == 422

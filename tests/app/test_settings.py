@@ -30,3 +30,10 @@ def test_a_port_must_be_one(port: str) -> None:
 
 def test_examples_are_found() -> None:
     assert len(list(default_examples().glob("*.png"))) >= 6
+
+
+def test_a_public_link_with_trainings_needs_a_login() -> None:
+    assert read_settings([], {"SISGEN_ALLOW_TRAINING": "1"}).allow_training
+    with pytest.raises(InputError, match="--auth"):
+        read_settings(["--share", "--allow-training"], {})
+    assert read_settings(["--share", "--allow-training", "--auth", "ada:secret"], {}).allow_training

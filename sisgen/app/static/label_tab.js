@@ -44,12 +44,9 @@ class LabelTab {
     this.wire();
   }
 
-  /** The tab is shown: a project with labels stays with its model, an empty one takes the model that is chosen. */
+  /** The tab is shown, or another model is chosen: each model has its own project; one that has become a model stays for that. */
   begin() {
-    const first = !this.project, kept = first ? Project.recall() : this.project, { name } = session.model;
-    if (!first && (kept.model === name || !kept.blank)) return;
-    const known = kept && (!kept.blank || kept.model === name) && session.model.models.some((offer) => offer.name === kept.model);
-    this.take(known ? kept : Object.assign(new Project(name), kept && { classes: kept.classes }));
+    if (!this.project?.fits(session.model.name)) this.take(Project.of(session.model.name));
   }
 
   take(project) {

@@ -20,7 +20,8 @@ export class Project {
     this.first = 1; // of the samples on the board
     this.minutes = 5;
     this.title = "";
-    this.job = null;
+    this.job = null; // token of its training on the server
+    this.saved = null; // name of the model that it became
   }
 
   /** What the visitor has painted, or an empty map. */
@@ -79,15 +80,26 @@ export class Project {
 
   keep() {
     const samples = [...this.samples].map(([seed, map]) => ({ s: seed, d: toBase64(encodeRuns(map)) }));
-    const { model, classes, seed, first, minutes, title, job } = this;
-    return remember("label", { v: 1, model, classes, samples, seed, first, minutes, title, job });
+    const { model, classes, seed, first, minutes, title, job, saved } = this;
+    remember("label", model);
+    return remember(`label.${model}`, { v: 1, classes, samples, seed, first, minutes, title, job, saved });
   }
 
-  /** The project of the last visit, or null. */
-  static recall() {
-    const kept = recall("label");
-    if (kept?.v !== 1 || typeof kept.model !== "string" || !Array.isArray(kept.classes) || !Array.isArray(kept.samples)) return null;
-    const project = new Project(kept.model);
+  /** Whether it belongs to a model: it paints that one's samples, or has become it. */
+  fits(model) {
+    return this.model === model || this.saved === model;
+  }
+
+  /** The project of a model: the last one, where that has become this model, else the one that was kept for it, else a new one. */
+  static of(model) {
+    const last = recall("label"), newest = typeof last === "string" ? Project.recall(last) : null;
+    return newest?.fits(model) ? newest : (Project.recall(model) ?? new Project(model));
+  }
+
+  static recall(model) {
+    const kept = recall(`label.${model}`);
+    if (kept?.v !== 1 || !Array.isArray(kept.classes) || !Array.isArray(kept.samples)) return null;
+    const project = new Project(model);
     const classes = kept.classes.filter((label) => NAME.test(label?.name) && isColor(label.color)).slice(0, 24);
     if (classes.length !== kept.classes.length || classes.length < 1) return null;
     project.classes = classes.map(({ name, color }) => ({ name, color }));
@@ -100,6 +112,7 @@ export class Project {
     if ([5, 15, 45].includes(kept.minutes)) project.minutes = kept.minutes;
     if (typeof kept.title === "string") project.title = kept.title.slice(0, 24);
     if (typeof kept.job === "string" && /^[\w-]{20,40}$/.test(kept.job)) project.job = kept.job;
+    if (typeof kept.saved === "string") project.saved = kept.saved.slice(0, 100);
     return project;
   }
 }

@@ -165,6 +165,8 @@ export class Trainer {
     project.keep();
     const told = await this.send("save-model", { job: project.job, title: project.title });
     if (!told) return;
+    project.saved = told.name;
+    project.keep();
     toast(`${project.title} is in the model menu now.`, { action: "Paint with it", run: () => this.use(), seconds: 9 });
     session.choose(session.model.name).catch(() => null); // so that the menu lists it
   }

@@ -113,7 +113,8 @@ def _say(**content: object) -> None:
 
 
 def _watch(stop: threading.Event) -> None:
-    sys.stdin.read()
+    while os.read(0, 1024):  # not sys.stdin, whose lock this thread would hold when the program ends
+        pass
     stop.set()
 
 

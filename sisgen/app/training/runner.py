@@ -17,7 +17,7 @@ from sisgen.app.training.jobs import Job, job_folder, read_state, tidy_jobs
 from sisgen.errors import InputError
 from sisgen.io.configs import write_json
 
-GRACE = 8.0  # seconds that a stopped training has for its last step and snapshot
+GRACE = 5.0  # seconds that a stopped training has for its last step and snapshot
 _log = logging.getLogger(__name__)
 
 

@@ -11,6 +11,8 @@ from sisgen.train.adaptation.settings import AdaptProgress
 Report = Callable[[AdaptProgress], None]
 REPORT_SECONDS = 2.0
 SAVE_SECONDS = 5.0
+LEAST_PART = 0.25  # of its share of the budget, for a stage that others left no time
+LEAST_SECONDS = 1.0
 
 
 class Journey:
@@ -45,12 +47,16 @@ class Journey:
         return self._before + time.monotonic() - self._first
 
     def seconds_for(self, stage: str) -> float | None:
-        """What a stage may take of the budget that is left: its share among what is still to do."""
+        """What a stage may take of the budget that is left: its share among what is still to do.
+
+        Where stages before it took too long, it still gets a part of its due: half-trained parts would spoil what is there.
+        """
         if self.budget is None:
             return None
         names = list(self.shares)
         ahead = sum(self.shares[name] for name in names[names.index(stage) :])
-        return max(self.budget - self.spent, 0.0) * self.shares[stage] / ahead
+        due = self.budget * self.shares[stage]
+        return max((self.budget - self.spent) * self.shares[stage] / ahead, LEAST_PART * due, LEAST_SECONDS)
 
     def begin(self, stage: str, folder: Path, total: int = 1) -> None:
         """Enter a stage of `total` pictures."""

@@ -43,7 +43,7 @@ OPENERS = {
     "mapper": open_mapper_stage,
 }
 STAGES = ("clusters", *OPENERS, "validation")
-SLACK = 1.2  # of a stage's time, before it is cut short
+SLACK = 1.1  # of a stage's time, before it is cut short
 LEAST_SECONDS = 5.0  # of a stage, even when the budget is spent: something has to be learned
 
 

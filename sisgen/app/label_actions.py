@@ -22,7 +22,7 @@ def start_training(context: Context, data: bytes) -> dict[str, Any]:
 
     Args:
         context: of this server.
-        data: JSON of `jobs.read_wanted`, with "job", the token of an earlier training of the same visitor, if any.
+        data: JSON of `jobs.read_wanted`, with "job", an unguessable token that names the visitor's training; without it one is made.
 
     Returns:
         "job", the token that names it from now on, and its state.
@@ -38,7 +38,7 @@ def start_training(context: Context, data: bytes) -> dict[str, Any]:
         raise InputError("What the page sent came in damaged; try once more.") from None
     wanted = read_wanted(content)
     token = content.get("job") if isinstance(content.get("job"), str) else None
-    token = token if token and job_folder(token).is_dir() else new_token()
+    token = token or new_token()
     with context.registry.lease(wanted.model) as pipe:
         if pipe.folder is None:
             raise InputError("This model lies in no folder, so it cannot be taught; choose another one from the model menu.")

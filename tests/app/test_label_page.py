@@ -137,7 +137,8 @@ def test_a_painted_label_becomes_a_model_for_the_mask_tab(page: Any) -> None:
     tab.locator("[data-minutes]").evaluate(
         "(node) => { node.append(new Option('x', '0.1')); node.value = '0.1'; node.dispatchEvent(new Event('change')); }"
     )
-    tab.get_by_role("button", name="Train").click()
+    with page.expect_response("**/sisgen/train?*"):
+        tab.get_by_role("button", name="Train").click()
     tab.get_by_role("button", name="Stop").wait_for()
     page.reload()
     tab.locator(".sis-studio:not([aria-busy])").wait_for()

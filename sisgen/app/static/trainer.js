@@ -62,13 +62,13 @@ export class Trainer {
 
   async start(minutes) {
     const project = this.tell.project();
+    project.job ??= newToken(); // made and kept here, so that a reload before the answer finds the training again
+    project.keep();
     const samples = [...project.samples].map(([seed, map]) => ({ seed, runs: toBase64(encodeRuns(map)) }));
     const body = JSON.stringify({ job: project.job, model: project.model, classes: project.classes, samples, shown: this.tell.shown(), minutes });
     this.show({ ...this.state, phase: "running", stage: "look", done: 0, left: null, minutes });
     const told = await this.send("train", {}, { body });
     if (!told) return this.ask();
-    project.job = told.job;
-    project.keep();
     this.seen = { insight: 0, picture: null };
     this.watch();
   }
@@ -188,6 +188,11 @@ export class Trainer {
       toast(error.message, { error: true });
     }
   }
+}
+
+/** An unguessable name for a training: who knows it may watch, stop and save it. */
+function newToken() {
+  return toBase64(crypto.getRandomValues(new Uint8Array(18))).replaceAll("+", "-").replaceAll("/", "_");
 }
 
 function tellTime(minutes) {

@@ -202,7 +202,7 @@ class LabelTab {
 
   tellAdvice(next) {
     const { size } = this.project.samples, { insight } = this, percent = (share) => `${Math.round(100 * share)} %`;
-    let advice = "Choose a sample, name its parts on the left, and paint each part. Rough is fine; unpainted places are left out.";
+    let advice = "Choose a sample, name its parts as classes, and paint each. Rough is fine; unpainted places are left out.";
     if (size === 1) advice = "One painted sample is enough to train. Check shows in seconds what it teaches, and which sample to paint next.";
     if (size > 1) advice = `${size} samples are painted. Check shows in seconds what they teach, and which sample to paint next.`;
     if (insight && next !== null) {

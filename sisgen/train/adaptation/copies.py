@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,18 @@ def copy_model(model: Path, out: Path, copy: Path) -> None:
         copy_parts(model, staged, changes)
         if changes and (out / CONFIG).is_file():
             _take_missing(out, staged)
+
+
+@contextmanager
+def edit_copy(copy: Path) -> Iterator[Path]:
+    """Lend a twin of the copy to write parts into; it takes the copy's place at the end, so that no kill parts a file from its checksum."""
+    with replace_folder(copy) as staged:
+        for path in copy.iterdir():
+            try:
+                os.link(path, staged / path.name)  # whoever writes a file replaces it, so that the twin's stay as they are
+            except OSError:
+                shutil.copyfile(path, staged / path.name)
+        yield staged
 
 
 def drop_parts(copy: Path, parts: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from sisgen.devices import pick_device
 from sisgen.errors import InputError, TrainingError
 from sisgen.generators.stylegan2 import StyleGAN2Config
 from sisgen.io.configs import from_dict, read_json
-from sisgen.train.adaptation.copies import copy_model, files_of, set_classes
+from sisgen.train.adaptation.copies import copy_model, edit_copy, files_of, set_classes
 from sisgen.train.adaptation.finish import deliver, measure
 from sisgen.train.adaptation.labels import LabelSource, open_labels
 from sisgen.train.adaptation.progress import Journey, Report
@@ -141,7 +141,7 @@ class Run:
         config, state = self.config, load_state(self.config.work)
         source = files_of(config.model)
         if state is not None and source in (dict(state.source), dict(state.written)) and self.folder.is_dir():
-            return state if not config.fresh or state.start == "anew" else replace(state, start="anew", figures=None)
+            return state if not config.fresh or state.start == "anew" else replace(state, start="anew", figures=None, seconds=0.0)
         if state is not None:
             log.info("The model '%s' changed since the run in '%s' began, which starts again from it.", config.model, config.work)
         copy_model(config.model, config.out, self.folder)
@@ -172,7 +172,8 @@ class Run:
         seen = run_loop(opened.task, loop, progress=self.journey.say, watch=self.journey.watch, stop=self.stop)
         if self.stop.is_set() and seen < record.images:
             raise StoppedError
-        opened.export(seen)
+        with edit_copy(self.folder) as folder:
+            opened.export(folder, seen)
         self._done(stage, record.images)
 
     def _measure(self) -> Figures:

@@ -49,10 +49,10 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A training that is ready to run, and how its outcome is written (given the images seen)."""
+    """A training that is ready to run, and how its outcome is written (into a folder, given the images seen)."""
 
     task: Task
-    export: Callable[[int], None]
+    export: Callable[[Path, int], None]
 
 
 def fit_stage(bench: Bench) -> None:
@@ -79,7 +79,7 @@ def open_rearranger_stage(bench: Bench) -> Stage:
     config = RearrangerTrainConfig(rearranger=sizes, bf16=bench.config.bf16, adversarial_ramp=ramp)
     task = RearrangerTask(config, generator, clusters, rearranger, discriminator, seed=bench.config.seed)
     notes: dict[str, Any] = {"seed": bench.config.seed, "start": bench.start, "adversarial": _describe(discriminator, ramp)}
-    return Stage(task, lambda seen: export_rearranger(bench.folder, task, {**notes, "images_seen": seen}))
+    return Stage(task, lambda folder, seen: export_rearranger(folder, task, {**notes, "images_seen": seen}))
 
 
 def open_segmenter_stage(bench: Bench) -> Stage:
@@ -88,8 +88,7 @@ def open_segmenter_stage(bench: Bench) -> Stage:
     samples = bench.labels.samples(generator, bench.config.psi)
     task = SegmenterTask(SegmenterTrainConfig(seed=bench.config.seed), samples, bench.labels.label_set, bench.device)
     notes = {"labelled_by": bench.labels.words, "seeds": list(bench.labels.seeds), "psi": bench.config.psi, "labels_key": bench.labels.key}
-    export = lambda seen: export_segmenter(bench.folder, task, {**notes, "images_seen": seen}, model=bench.folder)  # noqa: E731
-    return Stage(task, export)
+    return Stage(task, lambda folder, seen: export_segmenter(folder, task, {**notes, "images_seen": seen}, model=folder))
 
 
 def open_reader_stage(bench: Bench) -> Stage:
@@ -100,7 +99,7 @@ def open_reader_stage(bench: Bench) -> Stage:
         for network in task.networks().values():
             network.load_state_dict(state)
     notes = {"preset": "live"}
-    return Stage(task, lambda seen: export_distilled(bench.folder, task, {**notes, "images_seen": seen}, model=bench.folder))
+    return Stage(task, lambda folder, seen: export_distilled(folder, task, {**notes, "images_seen": seen}, model=folder))
 
 
 def open_mapper_stage(bench: Bench) -> Stage:
@@ -108,7 +107,7 @@ def open_mapper_stage(bench: Bench) -> Stage:
     known = read_json(bench.folder / "config.json").get("mappers", {}).get("mask", {})
     width = known.get("width", bench.sizes.mapper_width)
     task = open_mapper(bench.folder, bench.device, width=width, seed=bench.config.seed)
-    return Stage(task, lambda seen: export_mapper(bench.folder, task, {"seed": bench.config.seed, "images_seen": seen}))
+    return Stage(task, lambda folder, seen: export_mapper(folder, task, {"seed": bench.config.seed, "images_seen": seen}))
 
 
 def choose_images(task: Task, sizes: StageSizes, seconds: float | None, stop: threading.Event) -> int:

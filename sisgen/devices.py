@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -54,6 +56,16 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return all(set_option(option, value) == 1 for option, value in MALLOC_OPTIONS)
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Take tiny numbers for zero in this thread, which a CPU is faster with, and put the thread's arithmetic back afterwards."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def describe_device(device: torch.device) -> str:

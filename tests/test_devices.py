@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from sisgen.devices import describe_device, pick_device, why_no_cuda
+from sisgen.devices import describe_device, flushed_denormals, pick_device, why_no_cuda
 from sisgen.errors import InputError
 
 
@@ -44,3 +44,11 @@ print(faults())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 1024  # 20,480 where every tensor is mapped anew
+
+
+def test_tiny_numbers_count_as_zero_only_inside():
+    tiny = torch.tensor([1e-39])
+    with flushed_denormals():
+        inside = float(tiny * 0.5)
+    assert inside == 0.0
+    assert float(tiny * 0.5) > 0.0

@@ -7,8 +7,6 @@ import json
 import sys
 from typing import Any
 
-import torch
-
 from sisgen.io.configs import to_dict, write_json
 from sisgen.train.distributed import Processes
 from sisgen.train.loop import LoopConfig, Task, run_loop
@@ -34,7 +32,6 @@ def start(task: Task, args: argparse.Namespace, config: Any, *, images: int, bat
             settings[f"{name} parameters"] = sum(p.numel() for p in net.parameters())
         sys.stdout.write(json.dumps(settings, indent=1, default=str) + "\n")
         return None
-    torch.set_flush_denormal(True)
     is_main = Processes().is_main
     if is_main:
         loop.out.mkdir(parents=True, exist_ok=True)

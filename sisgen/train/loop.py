@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from sisgen.devices import flushed_denormals
 from sisgen.errors import TrainingError
 from sisgen.io.snapshots import load_newest_state, write_snapshot
 from sisgen.train.distributed import Processes
@@ -114,7 +115,7 @@ def run_loop(
         config.out.mkdir(parents=True, exist_ok=True)
     step = first = _resume(task, config)
     clock = _Clock(config)
-    with _StopFlag(stop) as flag:
+    with _StopFlag(stop) as flag, flushed_denormals():
         # All processes stop after the same step, or the others would wait for ever.
         while step * config.batch < config.images and not processes.any(flag.raised or clock.over()):
             # Step.

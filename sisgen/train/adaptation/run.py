@@ -7,8 +7,6 @@ import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from sisgen.devices import pick_device
 from sisgen.errors import InputError, TrainingError
 from sisgen.generators.stylegan2 import StyleGAN2Config
@@ -67,7 +65,6 @@ class Run:
     def __init__(self, config: AdaptConfig, *, report: Report | None, stop: threading.Event) -> None:
         if Processes().size > 1:
             raise TrainingError("Adapting runs in one process, but several were started; start it without accelerate.")
-        torch.set_flush_denormal(True)
         self.config, self.stop = config, stop
         self.device = pick_device(config.device)
         self.folder = config.work / "model"

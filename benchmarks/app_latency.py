@@ -115,7 +115,7 @@ def measure(options: argparse.Namespace, chromium: str) -> dict[str, Any]:
 
 def pen_ups(page: Any, count: int) -> list[float]:
     """Draw short strokes; measure from pen-up until the picture of the finished drawing is on the page."""
-    box = page.locator(".sis-canvas").bounding_box()
+    box = page.locator(".sis-canvas").first.bounding_box()
     took = []
     for i in range(count):
         page.keyboard.press(str(1 + i % 9))
@@ -137,7 +137,7 @@ def pictures_per_second(page: Any, seconds: float = 4.0) -> float:
       const frame = document.querySelector('.sis-picture');
       new MutationObserver(() => window.count++).observe(frame, { attributeFilter: ['data-number'] });
     }""")
-    box = page.locator(".sis-canvas").bounding_box()
+    box = page.locator(".sis-canvas").first.bounding_box()
     page.mouse.move(box["x"] + 50, box["y"] + 50)
     page.mouse.down()
     start, i = time.perf_counter(), 0

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from sisgen.conditions.mask import mask_condition
+from sisgen.devices import keep_freed_memory
 from sisgen.pipeline import Pipeline
 
 
@@ -27,6 +28,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--device")
     args = parser.parse_args()
+    keep_freed_memory()  # as the app does
     pipe = Pipeline.from_pretrained(args.model, device=args.device)
     edits, forwards, hops = measure(pipe, args.rounds)
     edit, forward = statistics.median(edits), statistics.median(forwards)

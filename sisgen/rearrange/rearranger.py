@@ -196,8 +196,8 @@ class Rearranger(nn.Module):
             memory: the style.
         """
         wanted, read = (_to_grid(p, self.config.fine_resolution) for p in (target.probs, current))
-        change = torch.einsum("bkhw,bkc->bchw", wanted - read, memory.prototypes)
-        change = change * self.fine_gain[:, None, None]
+        prototypes = (memory.prototypes * self.fine_gain).transpose(1, 2)  # [B, C' + 3, K]
+        change = (prototypes @ (wanted - read).flatten(2)).unflatten(2, wanted.shape[2:])
         return Features(map=fine.map + change[:, :-3], rgb=fine.rgb + change[:, -3:])
 
     def attention_bias(self) -> torch.Tensor:

@@ -79,20 +79,7 @@ class FeatureClusters(nn.Module):
     def forward(self, steps: Sequence[Features] | Mapping[int, torch.Tensor]) -> ProxyMask:
         """Read the proxy mask of features; `steps` must hold every resolution in `config.sources`."""
         with torch.autocast(self.tau.device.type, enabled=False):  # differences of squared distances want fp32
-            return ProxyMask(probs=self.membership(self._join_whitened(steps)))
-
-    def _join_whitened(self, steps: Sequence[Features] | Mapping[int, torch.Tensor]) -> torch.Tensor:
-        """`whiten(join(steps))`, each source whitened at its own resolution: fewer channels to enlarge, the same numbers."""
-        maps = steps if isinstance(steps, Mapping) else {step.resolution: step.map for step in steps}
-        size = (self.config.resolution, self.config.resolution)
-        total, first = torch.zeros([], device=self.tau.device), 0
-        for source in self.config.sources:
-            part = maps[source].float()
-            weight = self.whitening[:, first : first + part.shape[1], None, None]
-            first += part.shape[1]
-            part = F.conv2d(part, weight)
-            total = total + (part if part.shape[-2:] == size else F.interpolate(part, size=size, mode="bilinear", align_corners=False))
-        return total - total.mean(dim=(2, 3), keepdim=True)
+            return ProxyMask(probs=self.membership(self.whiten(self.join(steps))))
 
 
 @torch.no_grad()

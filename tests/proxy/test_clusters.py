@@ -60,12 +60,6 @@ def test_joined_features_are_whitened(clusters: FeatureClusters, rows: torch.Ten
     assert clusters.join({8: torch.randn(1, 8, 8, 8), 16: torch.randn(1, 8, 16, 16)}).shape == (1, 16, 16, 16)
 
 
-def test_whitening_before_enlarging_gives_the_same_memberships(clusters: FeatureClusters, tiny_generator: StyleGAN2) -> None:
-    maps = features(tiny_generator)
-    plain = clusters.membership(clusters.whiten(clusters.join(maps)))
-    assert torch.allclose(clusters(maps).probs, plain, atol=1e-4)
-
-
 def test_a_gradient_reaches_the_features(clusters: FeatureClusters, tiny_generator: StyleGAN2) -> None:
     maps = {size: m.requires_grad_() for size, m in features(tiny_generator, 1).items() if size in PROXY.sources}
     probs = clusters(maps).probs

@@ -78,7 +78,8 @@ def test_a_folder_without_a_card_is_refused(make_files, write_folder):
         pack(write_folder({}, "empty"))
 
 
-def test_an_altered_folder_and_an_impossible_id_are_refused(make_files, write_folder):
+def test_an_altered_folder_and_an_impossible_id_are_refused(make_files, write_folder, monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     folder = write_folder({**make_files(), "reader.safetensors": b"altered"})
     with pytest.raises(CheckpointError, match="whose SHA-256 is not the one"):
         push(folder, "writer/tiny")
@@ -95,6 +96,7 @@ def test_licences_that_the_hub_does_not_know_are_named(make_files, write_folder)
 
 
 def test_a_pipeline_pushes_its_folder(tiny_pipeline, tiny_model, monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     assert tiny_pipeline.folder == tiny_model
     with pytest.raises(CheckpointError, match="has no card"):
         tiny_pipeline.push_to_hub("writer/tiny")

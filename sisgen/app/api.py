@@ -9,9 +9,9 @@ from typing import Any
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 
+from sisgen.app.actions import VARIATION, submit_cells
 from sisgen.app.context import Context
 from sisgen.app.limits import MAX_FILE_BYTES, read_seeds, read_wish
-from sisgen.app.mask_actions import VARIATION, submit_labels
 from sisgen.app.painting import Painted, encode_download
 from sisgen.errors import InputError, SisgenError
 
@@ -72,7 +72,7 @@ def generate(context: Context, mask: str | None, *, seeds: Any, truncation: Any,
     with context.registry.lease(wishes[0].model) as pipe:
         labels = read_labels(mask, pipe.labels) if mask else np.full((1, 1), UNPAINTED, dtype=np.int64)
     # One after the other: at most one waiting request of a script, so that strokes of people come in between.
-    return [submit_labels(context, CALLER, wish, labels, rank=VARIATION).result(timeout=120) for wish in wishes]
+    return [submit_cells(context, CALLER, wish, labels, rank=VARIATION).result(timeout=120) for wish in wishes]
 
 
 def describe(painted: list[Painted]) -> dict[str, Any]:

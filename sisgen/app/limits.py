@@ -23,7 +23,10 @@ MAX_PIXELS = 25_000_000
 MAX_SEED = 2**32 - 1
 MAX_SEEDS = 16
 MAX_TRUNCATION = 1.5
-EMPTY = 255  # index of an unpainted cell in an index map
+EMPTY = 255  # of an unpainted cell in an index map, and of blank paper in a drawing of lines
+LABEL_KINDS = ("mask", "scribble")  # drawn with classes
+LINE_KINDS = ("sketch", "canny", "hed", "depth")  # drawn in greys: 0 is the full line (or the nearest), 255 blank (or the farthest)
+KINDS = (*LABEL_KINDS, *LINE_KINDS)
 
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _URL_START = "data:image/png;base64,"
@@ -38,32 +41,38 @@ class Wish:
         seed: in [0, 2**32 - 1].
         truncation: the "variety" of the page, in [0, 1.5]; `None` leaves it to the model.
         strength: how firmly the drawing is followed, in [0, 1].
+        kind: what the drawing is, one of `KINDS`.
     """
 
     model: str | None = None
     seed: int = 0
     truncation: float | None = None
     strength: float = 1.0
+    kind: str = "mask"
 
 
 def read_wish(values: Mapping[str, object]) -> Wish:
     """Check the settings that came with a request.
 
     Args:
-        values: any of "model", "seed", "truncation", "strength", as text or numbers; what is missing takes its default.
+        values: any of "model", "seed", "truncation", "strength", "kind", as text or numbers; what is missing takes its default.
 
     Raises:
-        InputError: a value is no number, not finite or out of range.
+        InputError: a value is no number, not finite or out of range, or there is no such kind.
     """
     model = values.get("model") or None
     if model is not None and (not isinstance(model, str) or len(model) > 200):
         raise InputError("The model must be a name of at most 200 characters; choose one from the model menu.")
+    kind = values.get("kind") or "mask"
+    if kind not in KINDS:
+        raise InputError(f"A drawing is one of {', '.join(KINDS)}, but {_short(kind)} came; reload the page.")
     truncation = values.get("truncation")
     return Wish(
         model=model,
         seed=read_whole("seed", values.get("seed", 0), 0, MAX_SEED),
         truncation=None if truncation in (None, "") else read_number("variety", truncation, 0.0, MAX_TRUNCATION),
         strength=read_number("strength", values.get("strength", 1.0), 0.0, 1.0),
+        kind=str(kind),
     )
 
 
@@ -110,7 +119,7 @@ def read_seeds(values: object) -> list[int]:
 
 
 def read_canvas(data: bytes, num_labels: int) -> np.ndarray:
-    """Decode a drawing: an 8-bit grey PNG of 256 x 256 cells, each the index of a class or 255 for unpainted.
+    """Decode a drawing in classes: every cell the index of one, or 255 for unpainted.
 
     Args:
         data: the PNG file; its size and header are checked before it is decoded.
@@ -122,24 +131,36 @@ def read_canvas(data: bytes, num_labels: int) -> np.ndarray:
     Raises:
         InputError: it is another kind of file, broken, or an index has no class.
     """
-    if len(data) > MAX_CANVAS_BYTES or len(data) < 33 or not data.startswith(_PNG_START):
-        raise InputError(f"A drawing must be a small {CANVAS} x {CANVAS} PNG, but something else came; reload the page.")
-    width, height, depth, kind = struct.unpack(">IIBB", data[16:26])
-    if (width, height, depth, kind) != (CANVAS, CANVAS, 8, 0):
-        raise InputError(
-            f"A drawing must be an 8-bit grey PNG of {CANVAS} x {CANVAS}, but {width} x {height} came; open it with Upload instead."
-        )
-    try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            cells = np.array(picture, dtype=np.int64)  # [H, W]
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
-        raise InputError("The drawing came in damaged; draw one more stroke to send it again.") from None
+    cells = read_cells(data).astype(np.int64)
     wrong = (cells >= num_labels) & (cells != EMPTY)
     if wrong.any():
         raise InputError(
             f"The drawing uses class {int(cells[wrong][0])}, but this model has {num_labels} classes; choose its model or clear it."
         )
     return np.where(cells == EMPTY, UNPAINTED, cells)
+
+
+def read_cells(data: bytes) -> np.ndarray:
+    """Decode a drawing as the page sends it: an 8-bit grey PNG of 256 x 256 cells.
+
+    Returns:
+        uint8 [256, 256].
+
+    Raises:
+        InputError: it is another kind of file, or broken.
+    """
+    if len(data) > MAX_CANVAS_BYTES or len(data) < 33 or not data.startswith(_PNG_START):
+        raise InputError(f"A drawing must be a small {CANVAS} x {CANVAS} PNG, but something else came; reload the page.")
+    width, height, depth, color = struct.unpack(">IIBB", data[16:26])
+    if (width, height, depth, color) != (CANVAS, CANVAS, 8, 0):
+        raise InputError(
+            f"A drawing must be an 8-bit grey PNG of {CANVAS} x {CANVAS}, but {width} x {height} came; open it with Upload instead."
+        )
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            return np.array(picture, dtype=np.uint8)  # [H, W]
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
+        raise InputError("The drawing came in damaged; draw one more stroke to send it again.") from None
 
 
 def read_canvas_url(url: object, num_labels: int) -> np.ndarray:
@@ -160,7 +181,7 @@ def read_canvas_url(url: object, num_labels: int) -> np.ndarray:
 
 
 def read_runs(text: object, num_labels: int) -> np.ndarray:
-    """Decode a drawing that came as runs, see `mask_actions.encode_runs`.
+    """Decode a drawing that came as runs, see `drawings.encode_runs`.
 
     Returns:
         int64 [256, 256], -1 where nothing was drawn.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from sisgen.app.drawings import make_condition
 from sisgen.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ class Drawing:
     """One drawing with the seed of the sample that gives its colours.
 
     Attributes:
-        labels: int64 [H, W], -1 where nothing was drawn.
+        cells: as `drawings.read_drawing` gives them, of any size.
         seed: in [0, 2**32 - 1].
     """
 
-    labels: np.ndarray
+    cells: np.ndarray
     seed: int
 
 
@@ -67,7 +68,7 @@ class PaintBatch:
         truncation: `None` leaves it to the model.
         strength: how firmly the drawings are followed, in [0, 1].
         read_back: whether to read labels and agreement back.
-        blank: whether nothing at all was drawn, so that plain samples are asked for.
+        kind: what the drawings are; `None` when nothing at all was drawn, so that plain samples are asked for.
     """
 
     registry: Registry
@@ -75,7 +76,7 @@ class PaintBatch:
     truncation: float | None
     strength: float
     read_back: bool
-    blank: bool
+    kind: str | None
 
     def __call__(self, drawings: Sequence[Drawing]) -> list[Painted]:
         """Paint them all.
@@ -83,14 +84,12 @@ class PaintBatch:
         Raises:
             InputError: the pipeline refuses an argument, or the device has too little memory.
         """
-        from sisgen.conditions.mask import mask_condition
         from sisgen.io.images import to_uint8
 
         with self.registry.lease(self.model) as pipe:
             started = time.perf_counter()
-            condition = None
-            if not self.blank:
-                condition = mask_condition([drawing.labels for drawing in drawings], pipe.labels, pipe.resolution)
+            cells = [drawing.cells for drawing in drawings]
+            condition = None if self.kind is None else make_condition(self.kind, cells, pipe)
             result = _spare_memory(
                 pipe,
                 condition,

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sisgen.app import mask_actions
+from sisgen.app import actions, mask_actions
 from sisgen.app.context import Context
+from sisgen.app.description import describe_model, space_address
+from sisgen.app.drawings import encode_runs
 from sisgen.app.limits import Wish
 from sisgen.app.painting import encode_shown
 from sisgen.errors import InputError
@@ -34,7 +36,7 @@ def _runs(text: str) -> np.ndarray:
 
 
 def test_a_drawing_becomes_a_picture(app_context: Context, canvas: bytes) -> None:
-    painted = mask_actions.submit(app_context, "visitor", Wish(seed=3), canvas).result(30)
+    painted = actions.submit(app_context, "visitor", Wish(seed=3), canvas).result(30)
     assert painted.image.dtype == np.uint8
     assert painted.image.shape[2] == 3
     assert painted.seed == 3
@@ -44,27 +46,27 @@ def test_a_drawing_becomes_a_picture(app_context: Context, canvas: bytes) -> Non
 
 def test_a_blank_canvas_is_a_plain_sample(app_context: Context, encode_canvas: Callable[[np.ndarray], bytes]) -> None:
     blank = encode_canvas(np.full((256, 256), 255, np.uint8))
-    painted = mask_actions.submit(app_context, "visitor", Wish(seed=3), blank, read_back=True).result(30)
+    painted = actions.submit(app_context, "visitor", Wish(seed=3), blank, read_back=True).result(30)
     with app_context.registry.lease() as pipe:
-        told = mask_actions.tell_agreement(painted, np.full((256, 256), -1), pipe.labels)
+        told = actions.tell_agreement(painted, np.full((256, 256), -1), pipe.labels)
     assert told == {"share": None, "wrong": None}
 
 
 def test_agreement_tells_where_the_picture_differs(app_context: Context, canvas: bytes, halves: np.ndarray) -> None:
-    painted = mask_actions.submit(app_context, "visitor", Wish(seed=3), canvas, read_back=True).result(30)
+    painted = actions.submit(app_context, "visitor", Wish(seed=3), canvas, read_back=True).result(30)
     drawn = np.where(halves == 255, -1, halves.astype(np.int64))
     with app_context.registry.lease() as pipe:
-        told = mask_actions.tell_agreement(painted, drawn, pipe.labels)
+        told = actions.tell_agreement(painted, drawn, pipe.labels)
     assert 0 <= told["share"] <= 1
     wrong = _runs(told["wrong"]) == 0
     assert not wrong[:, 128:].any(), "what was not drawn cannot be wrong"
 
 
 def test_a_sample_has_its_own_mask(app_context: Context) -> None:
-    labels = mask_actions.submit_sample(app_context, "visitor", Wish(seed=5)).result(30)
+    labels = actions.submit_sample(app_context, "visitor", Wish(seed=5)).result(30)
     assert labels.shape == (256, 256)
     assert (labels >= 0).all()
-    assert (_runs(mask_actions.encode_runs(labels)) == labels).all()
+    assert (_runs(encode_runs(labels)) == labels).all()
 
 
 def test_a_saved_mask_opens_again_as_it_was(app_context: Context, canvas: bytes, halves: np.ndarray) -> None:
@@ -94,7 +96,7 @@ def test_bad_files_are_refused_in_one_sentence(app_context: Context, photograph:
 
 def test_a_saved_picture_carries_its_settings(app_context: Context, canvas: bytes) -> None:
     for scale in (1, 4):
-        data = mask_actions.save_picture(app_context, "visitor", Wish(seed=9, strength=0.5), canvas, scale)
+        data = actions.save_picture(app_context, "visitor", Wish(seed=9, strength=0.5), canvas, scale)
         with Image.open(io.BytesIO(data)) as picture:
             picture.load()
             settings = json.loads(picture.text["sisgen"])
@@ -105,7 +107,7 @@ def test_a_saved_picture_carries_its_settings(app_context: Context, canvas: byte
 
 
 def test_the_page_is_told_all_about_the_model(app_context: Context) -> None:
-    told = json.loads(json.dumps(mask_actions.describe_model(app_context, None)))
+    told = json.loads(json.dumps(describe_model(app_context, None)))
     assert told["name"] == "tiny"
     assert [offer["name"] for offer in told["models"]] == ["tiny", "other"]
     assert told["models"][0] | {"title": "tiny", "license": "apache-2.0", "resolution": 32, "loaded": True} == told["models"][0]
@@ -121,6 +123,6 @@ def test_palettes_come_in_two_kinds(app_context: Context) -> None:
 
 
 def test_the_address_of_a_space_is_built_from_its_name() -> None:
-    assert mask_actions.space_address({"SPACE_ID": "ada/sisgen"}) == "https://huggingface.co/spaces/ada/sisgen"
-    assert mask_actions.space_address({"SPACE_ID": "javascript:alert(1)"}) is None
-    assert mask_actions.space_address({}) is None
+    assert space_address({"SPACE_ID": "ada/sisgen"}) == "https://huggingface.co/spaces/ada/sisgen"
+    assert space_address({"SPACE_ID": "javascript:alert(1)"}) is None
+    assert space_address({}) is None

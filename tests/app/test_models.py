@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sisgen.app import mask_actions, models
+from sisgen.app import actions, models
 from sisgen.app.context import Context, Registry
 from sisgen.app.limits import Wish
 from sisgen.app.models import Downloads, LocalModels, describe_offer, is_private
@@ -92,15 +92,15 @@ def test_a_model_stays_while_its_request_waits(tiny_pipeline: Pipeline, canvas: 
     gate = threading.Event()
     lane = Lane(lambda batch, payloads: (gate.wait(10), batch(payloads))[1], LaneConfig(max_waiting=1))
     context = Context(settings=Settings(model="a"), registry=registry, lane=lane, examples=default_examples())
-    first = mask_actions.submit(context, "first", Wish(model="a"), canvas, rank=1)
+    first = actions.submit(context, "first", Wish(model="a"), canvas, rank=1)
     while lane.num_waiting:
         pass
-    second = mask_actions.submit_sample(context, "second", Wish(model="a"))
+    second = actions.submit_sample(context, "second", Wish(model="a"))
     with registry.lease("b"):
         pass
     assert registry.loaded() == ["a"]
     with pytest.raises(BusyError):
-        mask_actions.submit(context, "third", Wish(model="b"), canvas, rank=1)
+        actions.submit(context, "third", Wish(model="b"), canvas, rank=1)
     gate.set()
     assert first.result(10).image.shape == (32, 32, 3)
     assert second.result(10).shape == (256, 256)

@@ -59,7 +59,7 @@ def test_reading_sample_model_and_palette_answer(client: TestClient, canvas: byt
     assert set(client.post(f"/sisgen/reading?{VISITOR}", content=canvas).json()) == {"share", "wrong"}
     assert client.get(f"/sisgen/sample?{VISITOR}&seed=1").json()["runs"]
     assert client.get("/sisgen/model").json()["labels"]
-    assert client.get("/sisgen/palette?kind=gpl").text.startswith("GIMP Palette")
+    assert client.get("/sisgen/palette?format=gpl").text.startswith("GIMP Palette")
     assert client.get("/sisgen/health").json()["waiting"] == 0
     assert client.post(f"/sisgen/save-picture?{VISITOR}&scale=4", content=canvas).headers["content-type"] == "image/png"
     assert client.post("/sisgen/save-mask", content=canvas).headers["content-type"] == "image/png"

@@ -17,8 +17,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from sisgen.app import mask_actions, models
-from sisgen.app.limits import MAX_CANVAS_BYTES, MAX_FILE_BYTES, read_canvas, read_whole
+from sisgen.app import actions, mask_actions, models
+from sisgen.app.description import describe_model
+from sisgen.app.drawings import encode_runs, read_drawing
+from sisgen.app.limits import MAX_CANVAS_BYTES, MAX_FILE_BYTES, read_whole
 from sisgen.app.painting import encode_shown
 from sisgen.app.serve import label_routes
 from sisgen.app.serve.requests import Handler, guarded, read_body, read_settings, read_visitor, wait_for
@@ -73,8 +75,8 @@ class _Static(StaticFiles):
 
 async def _paint(context: Context, request: Request) -> Response:
     wish, canvas = read_settings(request), await read_body(request, MAX_CANVAS_BYTES)
-    rank = mask_actions.VARIATION if request.query_params.get("rest") else mask_actions.STROKE
-    future = await run_in_threadpool(mask_actions.submit, context, read_visitor(request), wish, canvas, rank=rank)
+    rank = actions.VARIATION if request.query_params.get("rest") else actions.STROKE
+    future = await run_in_threadpool(actions.submit, context, read_visitor(request), wish, canvas, rank=rank)
     painted = await wait_for(request, future)
     picture = await run_in_threadpool(encode_shown, painted.image)
     report = {"model": painted.model, "seed": painted.seed, "ms": round(painted.milliseconds, 1), "size": painted.image.shape[0]}
@@ -84,27 +86,27 @@ async def _paint(context: Context, request: Request) -> Response:
 
 async def _reading(context: Context, request: Request) -> Response:
     wish, canvas = read_settings(request), await read_body(request, MAX_CANVAS_BYTES)
-    rank = mask_actions.READING
-    future = await run_in_threadpool(mask_actions.submit, context, read_visitor(request), wish, canvas, rank=rank, read_back=True)
+    rank = actions.READING
+    future = await run_in_threadpool(actions.submit, context, read_visitor(request), wish, canvas, rank=rank, read_back=True)
     painted = await wait_for(request, future)
 
     def tell() -> dict[str, Any]:
         with context.registry.lease(wish.model) as pipe:
-            return mask_actions.tell_agreement(painted, read_canvas(canvas, len(pipe.labels)), pipe.labels)
+            return actions.tell_agreement(painted, read_drawing(wish.kind, canvas, pipe.labels), pipe.labels)
 
     return JSONResponse(await run_in_threadpool(tell))
 
 
 async def _sample(context: Context, request: Request) -> Response:
-    future = await run_in_threadpool(mask_actions.submit_sample, context, read_visitor(request), read_settings(request))
+    future = await run_in_threadpool(actions.submit_sample, context, read_visitor(request), read_settings(request))
     labels = await wait_for(request, future)
-    return JSONResponse({"runs": mask_actions.encode_runs(labels)})
+    return JSONResponse({"runs": encode_runs(labels)})
 
 
 async def _open_mask(context: Context, request: Request) -> Response:
     wish, data = read_settings(request), await read_body(request, MAX_FILE_BYTES)
     labels = await run_in_threadpool(mask_actions.open_mask, context, wish, data)
-    return JSONResponse({"runs": mask_actions.encode_runs(labels)})
+    return JSONResponse({"runs": encode_runs(labels)})
 
 
 async def _save_mask(context: Context, request: Request) -> Response:
@@ -115,18 +117,18 @@ async def _save_mask(context: Context, request: Request) -> Response:
 async def _save_picture(context: Context, request: Request) -> Response:
     wish, canvas = read_settings(request), await read_body(request, MAX_CANVAS_BYTES)
     scale = read_whole("scale", request.query_params.get("scale", 1), 1, 4)
-    picture = await run_in_threadpool(mask_actions.save_picture, context, read_visitor(request), wish, canvas, scale)
+    picture = await run_in_threadpool(actions.save_picture, context, read_visitor(request), wish, canvas, scale)
     return Response(picture, media_type="image/png")
 
 
 async def _palette(context: Context, request: Request) -> Response:
-    kind = request.query_params.get("kind", "json")
-    text = await run_in_threadpool(mask_actions.save_palette, context, read_settings(request), kind)
-    return Response(text, media_type="application/json" if kind == "json" else "text/plain")
+    form = request.query_params.get("format", "json")
+    text = await run_in_threadpool(mask_actions.save_palette, context, read_settings(request), form)
+    return Response(text, media_type="application/json" if form == "json" else "text/plain")
 
 
 async def _model(context: Context, request: Request) -> Response:
-    return JSONResponse(await run_in_threadpool(mask_actions.describe_model, context, read_settings(request).model))
+    return JSONResponse(await run_in_threadpool(describe_model, context, read_settings(request).model))
 
 
 async def _download(context: Context, request: Request) -> Response:

@@ -11,7 +11,7 @@ const MAX_FILE = 20 * 2 ** 20;
 export async function save(what, { map, ...settings }) {
   const title = session.model.title, name = `${title}-${settings.seed}`;
   const asked = async (path, more) => session.ask(path, { ...settings, ...more }, { body: await encodePng(map) });
-  const palette = (kind) => session.ask("palette", { model: settings.model, kind });
+  const palette = (kind) => session.ask("palette", { model: settings.model, format: kind });
   const jobs = {
     "save-mask": async () => saveAnswer(await asked("save-mask"), `${name}-mask.png`),
     "save-json": async () => saveAnswer(await palette("json"), "palette.json"),

@@ -97,7 +97,7 @@ def unsure_share(probs: torch.Tensor) -> torch.Tensor:
 
 def tell(insight: Insight, job: Job) -> dict[str, Any]:
     """Write an insight for the page: readings as runs, doubts, and the sample that a next label helps most."""
-    from sisgen.app.mask_actions import encode_runs, to_canvas
+    from sisgen.app.drawings import encode_runs, to_canvas
 
     shares = [round(value, 4) for value in insight.doubts]
     readings = [

@@ -170,7 +170,7 @@ def write_job(wanted: Wanted, token: str, *, source: Path, resolution: int, devi
         resolution: of its pictures; the masks get it too.
         device: where to train.
     """
-    from sisgen.app.mask_actions import fit_labels
+    from sisgen.app.drawings import fit_labels
 
     folder = job_folder(token)
     masks = folder / _digest(wanted)

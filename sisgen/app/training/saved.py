@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sisgen.app.mask_actions import EXAMPLES
+from sisgen.app.description import EXAMPLES
 from sisgen.app.models import PARTS
 from sisgen.app.training.jobs import PSI
 from sisgen.errors import InputError

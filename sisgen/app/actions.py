@@ -1,0 +1,131 @@
+"""What every drawing tab can do, as plain functions over a `Pipeline`: no gradio, no web, so that a test or a script can call them."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sisgen.app.drawings import encode_runs, fit_labels, is_blank, read_drawing, to_canvas
+from sisgen.app.limits import Wish
+from sisgen.app.painting import Drawing, PaintBatch, Painted, encode_download
+from sisgen.shapes import UNPAINTED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sisgen.app.context import Context, Registry
+    from sisgen.types import LabelSet
+
+STROKE, READING, VARIATION = 0, 1, 2  # ranks in the lane: what a visitor waits for goes first
+
+
+def submit(context: Context, visitor: str, wish: Wish, canvas: bytes, *, rank: int = STROKE, read_back: bool = False) -> Future[Painted]:
+    """Queue a drawing as it comes from the page.
+
+    Args:
+        context: of this server.
+        visitor: who asks.
+        wish: the settings.
+        canvas: as a PNG, see `drawings.read_drawing`.
+        rank: STROKE, READING or VARIATION.
+        read_back: whether to read labels and agreement back.
+
+    Returns:
+        A future of the picture.
+
+    Raises:
+        InputError: the drawing or the model is refused.
+        BusyError: the lane is full.
+    """
+    with context.registry.lease(wish.model) as pipe:
+        cells = read_drawing(wish.kind, canvas, pipe.labels)
+        return submit_cells(context, visitor, wish, cells, rank=rank, read_back=read_back)
+
+
+def submit_cells(
+    context: Context, visitor: str, wish: Wish, cells: np.ndarray, *, rank: int = STROKE, read_back: bool = False
+) -> Future[Painted]:
+    """Queue a drawing of the kind that `wish` names, of any size, with values as `drawings.read_drawing` gives them."""
+    batch = PaintBatch(
+        registry=context.registry,
+        model=wish.model or context.registry.default,
+        truncation=wish.truncation,
+        strength=wish.strength,
+        read_back=read_back,
+        kind=None if is_blank(wish.kind, cells) else wish.kind,
+    )
+    return queue(context, visitor, batch, Drawing(cells=cells, seed=wish.seed), rank)
+
+
+def queue(context: Context, visitor: str, key: Any, payload: Any, rank: int) -> Future[Any]:
+    """Queue work and hold its model until it is done: a model that was let go would be loaded again in the one lane of all."""
+    held = ExitStack()
+    held.enter_context(context.registry.lease(key.model))
+    try:
+        future = context.lane.submit(visitor, key, payload, rank=rank)
+    except BaseException:
+        held.close()
+        raise
+    future.add_done_callback(lambda _: held.close())
+    return future
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadSample:
+    """Read the own masks of plain samples; a key of the lane like `PaintBatch`, its payloads are seeds."""
+
+    registry: Registry
+    model: str
+    truncation: float | None
+
+    def __call__(self, seeds: Sequence[int]) -> list[np.ndarray]:
+        """Return one int64 [256, 256] a seed."""
+        with self.registry.lease(self.model) as pipe:
+            masks = pipe.sample_labels(list(seeds), truncation=self.truncation).cpu().numpy()
+            return [to_canvas(mask, pipe.labels) for mask in masks]
+
+
+def submit_sample(context: Context, visitor: str, wish: Wish) -> Future[np.ndarray]:
+    """Queue reading the own mask of the sample that `wish` names; the answer is int64 [256, 256]."""
+    key = ReadSample(registry=context.registry, model=wish.model or context.registry.default, truncation=wish.truncation)
+    return queue(context, visitor, key, wish.seed, READING)
+
+
+def save_picture(context: Context, visitor: str, wish: Wish, canvas: bytes, scale: int) -> bytes:
+    """Make the file of "download picture": a PNG in its own size or enlarged, with all settings in its text chunk."""
+    painted = submit(context, visitor, wish, canvas, rank=READING).result(timeout=60)
+    return encode_download(painted, scale)
+
+
+
+
+def tell_agreement(painted: Painted, drawn: np.ndarray, label_set: LabelSet) -> dict[str, Any]:
+    """Say how far a picture follows its drawing, and where it does not.
+
+    Args:
+        painted: read back.
+        drawn: the drawing, int64 [256, 256].
+        label_set: the model's classes.
+
+    Returns:
+        "share" in [0, 1] (`None` when nothing was drawn) and "wrong", runs of cells: 0 where it does not follow, else 255.
+    """
+    if painted.agreement is None or painted.labels is None:
+        return {"share": None, "wrong": None}  # nothing was drawn, or it was drawn without classes
+    side = painted.labels.shape[0]
+    drawn = fit_labels(drawn, label_set, side)
+    wrong = (drawn != UNPAINTED) & (drawn != painted.labels)
+    shown = to_canvas(np.where(_areas(wrong), 0, UNPAINTED), label_set)
+    return {"share": painted.agreement.accuracy, "wrong": encode_runs(shown)}
+
+
+def _areas(cells: np.ndarray) -> np.ndarray:
+    """Keep cells with most of their 3 x 3 neighbours: an outline that is off by one pixel is no place to point at."""
+    padded = np.pad(cells.astype(np.int64), 1)
+    height, width = cells.shape
+    near = sum(padded[y : y + height, x : x + width] for y in range(3) for x in range(3))
+    return cells & (near >= 5)

@@ -1,4 +1,4 @@
-"""`sisgen train gan|reader|segmenter|rearranger|mapper`: hands over to the trainer of that name in `sisgen.train`."""
+"""`sisgen train gan|reader|segmenter|rearranger|mapper|...`: hands over to the trainer of that name in `sisgen.train`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ TRAINERS = {
     "segmenter": "the few-shot segmenter, from a handful of labelled samples",
     "rearranger": "the attention that moves features to follow a proxy mask",
     "mapper": "the way from a drawn mask to a proxy mask",
+    "drawing-mapper": "the way from a scribble, a sketch, an edge map or depth to a proxy mask",
+    "edges": "the edge network that stands in for HED",
+    "encoder": "the way from a photograph into the generator",
 }
 
 
@@ -48,4 +51,4 @@ def run(args: argparse.Namespace) -> int:
 
 def module(name: str) -> Any:
     """Import a trainer."""
-    return importlib.import_module(f"sisgen.train.{name}")
+    return importlib.import_module(f"sisgen.train.{name.replace('-', '_')}")

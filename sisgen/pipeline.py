@@ -24,6 +24,7 @@ from sisgen.io.weights import load_module
 from sisgen.metrics.agreement import agreement as measure_agreement
 from sisgen.nets.reader import Reader, ReaderConfig
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
+from sisgen.proxy.drawing_mapper import DrawingMapper, DrawingMapperConfig
 from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.shapes import UNPAINTED, check_shape
@@ -61,6 +62,7 @@ class ModelConfig:
     revision: str = "local"
     defaults: Defaults = field(default_factory=Defaults)
     class_seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # class name -> seeds whose samples show it
+    drawing_mappers: Mapping[str, DrawingMapperConfig] = field(default_factory=dict)  # kind -> sizes; those that the model has
     images_seen: int = 0  # by the generator in training
     training: Mapping[str, Any] = field(default_factory=dict)  # recipe notes, not read
 
@@ -305,10 +307,15 @@ def _load_engine(folder: Path, config: ModelConfig) -> RearrangeEngine:
             raise CheckpointError(f"{folder / 'config.json'} must list {name} with its checksum, but it does not; export the model again.")
         return load_module(folder / name, build, sha256=config.files[name])
 
+    drawings = {
+        kind: part(f"mapper_{kind}", lambda sizes=sizes: DrawingMapper(sizes))  # type: ignore[misc]
+        for kind, sizes in config.drawing_mappers.items()
+    }
     return RearrangeEngine(
         generator=part("generator", lambda: StyleGAN2(config.generator)),
         clusters=part("proxy", lambda: FeatureClusters(config.proxy)),
         rearranger=part("rearranger", lambda: Rearranger(config.rearranger)),
         mapper=part("mapper_mask", lambda: MaskMapper(config.mappers["mask"])),
         reader=part("reader", lambda: Reader(config.reader)),
+        drawing_mappers=drawings,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from torch import nn
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.nets.reader import Reader
 from sisgen.proxy.clusters import FeatureClusters
+from sisgen.proxy.drawing_mapper import DrawingMapper
 from sisgen.proxy.mapper import MaskMapper, blend_proxies, fill_unpainted
 from sisgen.rearrange.rearranger import Rearranger, StyleMemory
 from sisgen.types import Condition, Features, ProxyMask
@@ -49,15 +50,25 @@ class RearrangeEngine(nn.Module):
         rearranger: trained on these clusters.
         mapper: from drawn masks to proxy masks.
         reader: from pictures to labels, for a sample's own mask.
+        drawing_mappers: kind -> the way from such a drawing to a proxy mask; those that the model has.
     """
 
-    def __init__(self, generator: StyleGAN2, clusters: FeatureClusters, rearranger: Rearranger, mapper: MaskMapper, reader: Reader) -> None:
+    def __init__(
+        self,
+        generator: StyleGAN2,
+        clusters: FeatureClusters,
+        rearranger: Rearranger,
+        mapper: MaskMapper,
+        reader: Reader,
+        drawing_mappers: Mapping[str, DrawingMapper] | None = None,
+    ) -> None:
         super().__init__()
         self.generator = generator
         self.clusters = clusters
         self.rearranger = rearranger
         self.mapper = mapper
         self.reader = reader
+        self.drawing_mappers = nn.ModuleDict(drawing_mappers)
         self._cache: OrderedDict[tuple[int, float], Style] = OrderedDict()
         self._cache_bytes = 0
         self._lock = threading.Lock()

@@ -1,0 +1,120 @@
+"""Drawing mapper: from scribbles, sketched lines, edge maps or depth to a proxy mask (SIS-UG, sec. 3.2), one network a kind.
+
+A U-net, since sparse lines mean little without a view of the whole picture: it works at a quarter of the resolution after
+space-to-depth, and at an eighth, a sixteenth and a thirty-second of it, where most of the thinking is cheap.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sisgen.errors import InputError
+from sisgen.nets.layers import fold_conv
+from sisgen.shapes import check_shape
+from sisgen.types import ProxyMask
+
+DRAWING_KINDS = ("scribble", "sketch", "canny", "hed", "depth")  # kinds of condition that a drawing mapper reads
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrawingMapperConfig:
+    """Sizes of a drawing mapper."""
+
+    channels: int = 1  # of the condition: L for scribbles, else 1
+    num_clusters: int = 32  # K
+    resolution: int = 128  # side of the condition
+    proxy_resolution: int = 64
+    width: int = 48  # channels at 1/4 of the resolution; a third more below
+
+    def __post_init__(self) -> None:
+        for name, most in (("channels", 256), ("num_clusters", 8192), ("width", 1024)):
+            value = getattr(self, name)
+            if not 1 <= value <= most:
+                raise InputError(f"A drawing mapper's {name} must be in 1..{most}, but it is {value}; correct the config.")
+        if self.resolution % 8 or self.resolution not in (self.proxy_resolution, 2 * self.proxy_resolution, 4 * self.proxy_resolution):
+            sizes = f"{self.resolution} and {self.proxy_resolution}"
+            raise InputError(f"A drawing mapper's resolution must be 1, 2 or 4 times its proxy's, but they are {sizes}; correct it.")
+
+
+class Block(nn.Module):
+    """Residual convolution of the normalised input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(math.gcd(8, width), width)
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.conv(F.relu(self.norm(x)))
+
+
+class Up(nn.Module):
+    """One step up: narrow, double, add the skip, mix."""
+
+    def __init__(self, in_width: int, width: int) -> None:
+        super().__init__()
+        self.narrow = nn.Conv2d(in_width, width, 1)
+        self.mix = Block(width)
+
+    def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
+        raised = F.interpolate(self.narrow(x), size=skip.shape[-2:], mode="bilinear", align_corners=False)
+        return self.mix(raised + skip)
+
+
+class DrawingMapper(nn.Module):
+    """Drawing [B, C, H, W] -> proxy logits [B, K, h, w].
+
+    Args:
+        config: sizes.
+    """
+
+    def __init__(self, config: DrawingMapperConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        below = -(-width * 4 // 3)
+        self.stem = nn.Conv2d(config.channels * 16, width, 1)  # of the space-to-depth by 4
+        self.local = Block(width)
+        self.downs = nn.ModuleList(nn.Conv2d(width if i == 0 else below, below, 3, stride=2, padding=1) for i in range(3))
+        self.levels = nn.ModuleList(nn.Sequential(Block(below), Block(below)) for _ in range(3))
+        self.context = nn.Linear(below, below)
+        self.ups = nn.ModuleList([Up(below, below), Up(below, below), Up(below, width)])
+        self.norm = nn.GroupNorm(math.gcd(8, width), width)
+        self.scale = config.proxy_resolution * 4 // config.resolution  # sub-pixels of the head
+        self.head = nn.Conv2d(width, config.num_clusters * self.scale**2, 1)
+
+    def forward(self, drawing: torch.Tensor) -> torch.Tensor:
+        """Give logits of every cluster at every place of the proxy grid.
+
+        Args:
+            drawing: float [B, C, H, W] in [0, 1]; 0 where nothing was drawn.
+
+        Returns:
+            Logits [B, K, h, w].
+        """
+        check_shape("drawing", drawing, (None, self.config.channels, self.config.resolution, self.config.resolution))
+        # Down to a thirty-second.
+        x = self.local(fold_conv(drawing, self.stem, 4))  # [B, C, H/4, W/4]
+        skips = [x]
+        for down, level in zip(self.downs, self.levels):
+            x = level(down(x))
+            skips.append(x)
+
+        # What the whole picture says, to every place.
+        x = skips.pop()
+        x = x + self.context(x.mean(dim=(2, 3)))[:, :, None, None]
+
+        # Back up, and to the proxy grid through sub-pixels.
+        for up in self.ups:
+            x = up(x, skips.pop())
+        logits = self.head(F.relu(self.norm(x)))
+        return F.pixel_shuffle(logits, self.scale) if self.scale > 1 else logits
+
+    def read(self, drawing: torch.Tensor) -> ProxyMask:
+        """Map a drawing to a proxy mask."""
+        return ProxyMask(probs=self(drawing).softmax(dim=1))

@@ -1,0 +1,273 @@
+"""Trainer of drawing mappers (SIS-UG, sec. 3.2, eqs. 5-6): scribbles, sketches, edges and depth, with pairs made online, without labels.
+
+A sample's picture is drawn as a person or a tool would draw it, and its proxy mask comes from the clusters; both are warped together in
+half of the pairs. The second stage goes on with eq. 5 and adds the picture: the predicted proxy mask rearranges another style, in which
+the model's reader must find the sample's classes, and, for lines, the sample's edges must be there.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sisgen.devices import pick_device
+from sisgen.engines.rearrange import RearrangeEngine, Style, prepare_style, render
+from sisgen.io.configs import read_json, to_dict
+from sisgen.io.images import save_grid, to_uint8
+from sisgen.io.labels import color_labels
+from sisgen.nets.segmenter import Segmenter
+from sisgen.pipeline import Pipeline
+from sisgen.proxy.drawing_mapper import DRAWING_KINDS, DrawingMapper, DrawingMapperConfig
+from sisgen.train.checkpoints import export_parts, has_part, load_part, training_notes
+from sisgen.train.command import finish, start
+from sisgen.train.distributed import Processes
+from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
+from sisgen.train.drawings.sketches import edge_view
+from sisgen.train.label_loss import class_weights, label_loss
+from sisgen.train.loop import StepInfo, generator_for
+from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
+from sisgen.train.rearranger_losses import cross_entropy
+from sisgen.train.segmenter import load_segmenter
+from sisgen.types import LabelSet, ProxyMask
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrawingMapperTrainConfig:
+    """How a drawing mapper is trained."""
+
+    kind: str
+    mapper: DrawingMapperConfig
+    lr: float = 3e-3
+    stage_two: float = 0.5  # share of the run after which pictures count
+    reconstruction: float = 1.0  # eq. 5
+    picture: float = 0.7  # labels read back from the picture
+    edges: float = 4.0  # edges of the picture, for kinds of lines
+    warp: WarpConfig = field(default_factory=WarpConfig)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrawnPairs:
+    """Samples and what was drawn from them.
+
+    Attributes:
+        own: their proxy masks [B, K, h, w].
+        images: the pictures [B, 3, H, W].
+        labels: int64 [B, H, W].
+        drawings: [B, C, H, W] in [0, 1].
+    """
+
+    own: torch.Tensor
+    images: torch.Tensor
+    labels: torch.Tensor
+    drawings: torch.Tensor
+
+
+class DrawingMapperTask:
+    """The work of one training of a drawing mapper; see `sisgen.train.loop.Task`.
+
+    Args:
+        config: how.
+        engine: the model, which stays as it is.
+        mapper: what is trained.
+        source: makes the drawings.
+        label_set: the model's classes.
+        segmenter: gives the labels that scribbles need; `None` leaves that to the model's own reader.
+    """
+
+    def __init__(
+        self,
+        config: DrawingMapperTrainConfig,
+        engine: RearrangeEngine,
+        mapper: DrawingMapper,
+        source: DrawingSource,
+        label_set: LabelSet,
+        segmenter: Segmenter | None = None,
+    ) -> None:
+        self.name = f"{config.kind}_mapper"
+        self.config, self.engine, self.source, self.label_set, self.segmenter = config, engine, source, label_set, segmenter
+        self.processes = Processes()
+        engine.eval().requires_grad_(False)
+        self.mapper = mapper.to(engine.device).requires_grad_(True).train()
+        self.optimizer = torch.optim.Adam(mapper.parameters(), lr=config.lr, betas=(0.9, 0.99))
+        typical = self._pairs([generator_for(0, i, stream=7) for i in range(16)], []).labels
+        self.weights = class_weights(typical, len(label_set), 0.3).to(engine.device)
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Name everything that a snapshot holds."""
+        return {"mapper": self.mapper}
+
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """Name the optimizers."""
+        return {"mapper": self.optimizer}
+
+    def step(self, info: StepInfo) -> dict[str, float]:
+        """Learn from one batch."""
+        factor = min(1.0, (info.progress + 1e-3) / 0.02) * (1 - 0.95 * info.progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * factor
+        sources = [generator_for(info.seed, i, stream=3) for i in info.sample_ids]
+        pairs = self._pairs(sources, [i % 2 == 0 for i in info.sample_ids])
+
+        # Eq. 5: the proxy mask of a drawing.
+        logits = self.mapper(pairs.drawings)
+        reconstruction = cross_entropy(logits.log_softmax(dim=1), pairs.own)
+        loss = self.config.reconstruction * reconstruction
+        stats = {"reconstruction": reconstruction}
+
+        # Stage two: the sample's classes and edges in the picture of another style.
+        if info.progress >= self.config.stage_two:
+            terms = self._picture_terms(logits, pairs, sources)
+            loss = loss + self.config.picture * terms["picture"]
+            if "edges" in terms:
+                loss = loss + self.config.edges * terms["edges"]
+            stats |= terms
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = list(self.mapper.parameters())
+        self.processes.average_gradients(parameters)
+        nn.utils.clip_grad_norm_(parameters, 5.0)
+        self.optimizer.step()
+        return {name: float(self.processes.average(value)) for name, value in stats.items()}
+
+    @torch.no_grad()
+    def save_samples(self, path: Path) -> None:
+        """Draw rows: shape samples, their drawings, style samples, results, labels read back."""
+        sources = [generator_for(1, i, stream=5) for i in range(8)]
+        pairs = self._pairs(sources, [])
+        style = self._style(sources)
+        image = render(self.engine, self.mapper.read(pairs.drawings), style.memory, style.ws).clamp(-1, 1)
+        drawn = show_drawings(pairs.drawings, self.label_set)
+        read = color_labels(self.engine.reader.read(image).cpu().numpy(), self.label_set)
+        shown = [to_uint8(part.clamp(-1, 1).cpu()) for part in (pairs.images, style.images, image)]
+        save_grid(path, np.concatenate([shown[0], drawn, shown[1], shown[2], read]), 8)
+
+    @torch.no_grad()
+    def _pairs(self, sources: list[torch.Generator], bent: list[bool]) -> DrawnPairs:
+        """Make pairs of fresh samples; those that are bent are warped first and drawn then, so that lines stay thin."""
+        steps = self.engine.generator.hypercolumn(draw_ws(self.engine.generator, sources))
+        own = self.engine.clusters({step.resolution: step.map for step in steps}).probs
+        images = steps[-1].rgb.clamp(-1, 1)
+        labels = None if self.segmenter is None else self.segmenter.read([step.map for step in steps])
+        if any(bent):
+            grid = warp_grid(sources, images.shape[-1], self.config.warp).to(images.device)
+            moved = torch.tensor(bent, device=images.device)[:, None, None, None]
+            own, images = torch.where(moved, warp_maps(own, grid), own), torch.where(moved, warp_maps(images, grid), images)
+            labels = None if labels is None else torch.where(moved[:, 0], _warp_labels(labels, grid), labels)
+        labels = self.engine.reader.read(images) if labels is None else labels
+        return DrawnPairs(own=own, images=images, labels=labels, drawings=self.source.draw(images, labels, sources))
+
+    def _picture_terms(self, logits: torch.Tensor, pairs: DrawnPairs, sources: list[torch.Generator]) -> dict[str, torch.Tensor]:
+        style = self._style(sources)
+        image = render(self.engine, ProxyMask(probs=logits.softmax(dim=1)), style.memory, style.ws).clamp(-1.1, 1.1)
+        read = self.engine.reader(image)
+        accuracy = (read.argmax(dim=1) == pairs.labels).float().mean()
+        terms = {"picture": label_loss(read, pairs.labels, self.weights, 0.5), "accuracy": accuracy}
+        if self.config.kind in EDGE_KINDS:
+            terms["edges"] = (edge_view(image) - edge_view(pairs.images)).abs().mean()
+        return terms
+
+    @torch.no_grad()
+    def _style(self, sources: list[torch.Generator]) -> Style:
+        generator = self.engine.generator
+        z = torch.stack([torch.randn(generator.config.z_dim, generator=g) for g in sources]).to(self.engine.device)
+        return prepare_style(self.engine, z, 0.75)
+
+
+def show_drawings(drawings: torch.Tensor, label_set: LabelSet) -> np.ndarray:
+    """Show drawings [B, C, H, W] as uint8 [B, H, W, 3]: scribbles in their colours, lines dark on white."""
+    drawings = drawings.cpu()
+    if drawings.shape[1] == 1:
+        return to_uint8(1 - 2 * drawings.expand(-1, 3, -1, -1))
+    labels = torch.where(drawings.amax(dim=1) > 0.5, drawings.argmax(dim=1), -1)
+    return color_labels(labels.numpy(), label_set)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what only this trainer takes."""
+    parser.add_argument("--kind", choices=DRAWING_KINDS, required=True, help="what it reads")
+    parser.add_argument("--model", type=Path, required=True, help="whole model folder; the mapper is written there")
+    parser.add_argument("--width", type=int, default=48, help="channels of the mapper (default: 48)")
+    parser.add_argument("--fresh", action="store_true", help="start anew, whatever the model folder holds")
+    parser.add_argument("--edges", type=Path, help="folder of an edge network, for --kind hed (default: gradients of several scales)")
+    parser.add_argument("--depth", type=Path, default=Path("checkpoints/depth"), help="folder of a depth network (default: %(default)s)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Train as `python -m sisgen train drawing-mapper` asks."""
+    device = pick_device(args.device)
+    network = {"hed": args.edges, "depth": args.depth}.get(args.kind)
+    task = open_drawing_mapper(args.model, args.kind, device, network=network, width=args.width, fresh=args.fresh, seed=args.seed)
+    seen = start(task, args, task.config, images=16_000, batch=8)
+    if seen is not None:
+        notes = {"seed": args.seed, "images_seen": seen} | ({"network": network.name} if network else {})
+        export_drawing_mapper(args.model, task, notes)
+    return finish()
+
+
+def open_drawing_mapper(
+    model: Path, kind: str, device: torch.device, *, network: Path | None = None, width: int = 48, fresh: bool = False, seed: int = 0
+) -> DrawingMapperTask:
+    """Prepare the training of a model's mapper of one kind, which goes on from the one that is there where that has the same sizes.
+
+    Args:
+        model: folder of a whole model.
+        kind: one of `DRAWING_KINDS`.
+        device: where to train.
+        network: folder of the edge network for "hed", of the depth network for "depth"; `None` goes without.
+        width: channels of the mapper.
+        fresh: start anew, whatever the folder holds.
+        seed: of the weights.
+
+    Raises:
+        SisgenError: a part of the model or the network is missing.
+    """
+    pipe = Pipeline.from_pretrained(model, device=str(device))
+    source = DrawingSource(kind=kind, num_labels=len(pipe.labels), network=_load_network(kind, network, device))
+    sizes = DrawingMapperConfig(
+        channels=source.channels,
+        num_clusters=pipe.config.proxy.num_clusters,
+        resolution=pipe.resolution,
+        proxy_resolution=pipe.config.proxy.resolution,
+        width=width,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        mapper = DrawingMapper(sizes)
+    stem = f"mapper_{kind}"
+    if not fresh and has_part(model, stem, {}) and pipe.config.drawing_mappers.get(kind) == sizes:
+        load_part(model, stem, mapper)
+    segmenter = load_segmenter(model)[0].to(device) if kind == "scribble" else None
+    return DrawingMapperTask(DrawingMapperTrainConfig(kind=kind, mapper=sizes), pipe.engine, mapper, source, pipe.labels, segmenter)
+
+
+def export_drawing_mapper(model: Path, task: DrawingMapperTask, notes: Mapping[str, Any]) -> None:
+    """Write a trained mapper into its model folder."""
+    kind = task.config.kind
+    mappers = {**read_json(model / "config.json").get("drawing_mappers", {}), kind: to_dict(task.mapper.config)}
+    content = {"drawing_mappers": mappers, "training": training_notes(model, f"mapper_{kind}", notes, model=model)}
+    export_parts(model, {f"mapper_{kind}": task.mapper}, content)
+
+
+def _load_network(kind: str, folder: Path | None, device: torch.device) -> Any:
+    if folder is None:
+        return None
+    if kind == "depth":
+        from sisgen.nets.depth import load_depth
+
+        return load_depth(folder).to(device)
+    from sisgen.nets.edges import load_edges
+
+    return load_edges(folder).to(device)
+
+
+def _warp_labels(labels: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    moved = F.grid_sample(labels[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False)
+    return moved[:, 0].round().long()

@@ -18,6 +18,7 @@ from sisgen.engines.rearrange import RearrangeEngine
 from sisgen.errors import CheckpointError, InputError
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.hub import DEFAULT_MODEL, Report, find_model
+from sisgen.inversion.encoder import Encoder, EncoderConfig
 from sisgen.io.configs import from_dict, read_json
 from sisgen.io.labels import check_label_set
 from sisgen.io.weights import load_module
@@ -62,6 +63,7 @@ class ModelConfig:
     revision: str = "local"
     defaults: Defaults = field(default_factory=Defaults)
     class_seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # class name -> seeds whose samples show it
+    encoder: EncoderConfig | None = None  # of photographs; None = the model cannot take them in
     drawing_mappers: Mapping[str, DrawingMapperConfig] = field(default_factory=dict)  # kind -> sizes; those that the model has
     images_seen: int = 0  # by the generator in training
     training: Mapping[str, Any] = field(default_factory=dict)  # recipe notes, not read
@@ -170,6 +172,11 @@ class Pipeline:
     def class_seeds(self) -> dict[str, list[int]]:
         """Seeds whose samples show a class that many samples lack."""
         return {name: list(seeds) for name, seeds in self.config.class_seeds.items()}
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether photographs can be brought into this model."""
+        return self.engine.encoder is not None
 
     @property
     def num_bytes(self) -> int:
@@ -307,6 +314,7 @@ def _load_engine(folder: Path, config: ModelConfig) -> RearrangeEngine:
             raise CheckpointError(f"{folder / 'config.json'} must list {name} with its checksum, but it does not; export the model again.")
         return load_module(folder / name, build, sha256=config.files[name])
 
+    sizes = config.encoder
     drawings = {
         kind: part(f"mapper_{kind}", lambda sizes=sizes: DrawingMapper(sizes))  # type: ignore[misc]
         for kind, sizes in config.drawing_mappers.items()
@@ -317,5 +325,6 @@ def _load_engine(folder: Path, config: ModelConfig) -> RearrangeEngine:
         rearranger=part("rearranger", lambda: Rearranger(config.rearranger)),
         mapper=part("mapper_mask", lambda: MaskMapper(config.mappers["mask"])),
         reader=part("reader", lambda: Reader(config.reader)),
+        encoder=None if sizes is None else part("encoder", lambda: Encoder(sizes)),
         drawing_mappers=drawings,
     )

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from sisgen.generators.stylegan2 import StyleGAN2
+from sisgen.inversion.encoder import Encoder
 from sisgen.nets.reader import Reader
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.proxy.drawing_mapper import DrawingMapper
@@ -50,6 +51,7 @@ class RearrangeEngine(nn.Module):
         rearranger: trained on these clusters.
         mapper: from drawn masks to proxy masks.
         reader: from pictures to labels, for a sample's own mask.
+        encoder: from pictures to style rows; `None` = photographs cannot be taken in.
         drawing_mappers: kind -> the way from such a drawing to a proxy mask; those that the model has.
     """
 
@@ -60,6 +62,7 @@ class RearrangeEngine(nn.Module):
         rearranger: Rearranger,
         mapper: MaskMapper,
         reader: Reader,
+        encoder: Encoder | None = None,
         drawing_mappers: Mapping[str, DrawingMapper] | None = None,
     ) -> None:
         super().__init__()
@@ -68,6 +71,7 @@ class RearrangeEngine(nn.Module):
         self.rearranger = rearranger
         self.mapper = mapper
         self.reader = reader
+        self.encoder = encoder
         self.drawing_mappers = nn.ModuleDict(drawing_mappers)
         self._cache: OrderedDict[tuple[int, float], Style] = OrderedDict()
         self._cache_bytes = 0

@@ -1,0 +1,1 @@
+"""Photographs into a generator: from a picture to the style rows `ws` that show it."""

@@ -8,7 +8,9 @@ from typing import Protocol
 
 import torch
 
+from sisgen.data.degrade import draw
 from sisgen.errors import TrainingError
+from sisgen.nets.lines import gaussian_blur
 from sisgen.proxy.drawing_mapper import DRAWING_KINDS
 from sisgen.train.drawings.scribbles import draw_scribbles
 from sisgen.train.drawings.sketches import draw_canny, draw_sketches, draw_soft_edges
@@ -70,4 +72,11 @@ class DrawingSource:
         if self.kind == "hed":
             return draw_soft_edges(images, sources, found)
         assert found is not None
-        return found
+        return vary_depth(found, sources)
+
+
+def vary_depth(depth: torch.Tensor, sources: Sequence[torch.Generator]) -> torch.Tensor:
+    """Bend and blur depth [B, 1, H, W] in [0, 1] at random, since every source of depth has a scale of its own."""
+    u = draw(sources, 2, device=depth.device)[:, :, None, None, None]
+    blurred = torch.lerp(depth, gaussian_blur(depth, 1.5 * depth.shape[-1] / 128), u[:, 1])
+    return blurred.clamp_min(1e-4) ** (0.6 + 1.0 * u[:, 0])

@@ -6,6 +6,8 @@ import gradio as gr
 
 from sisgen.app.serve.routes import PREFIX, STATIC, static_version
 
+SHARED = ("tools", "drawing", "picture", "result")  # parts of the page that several tabs have
+
 # Runs when Gradio has put the markup on the page; the address keeps to the proxy's path that Gradio was told.
 _ON_LOAD = """
 const root = (window.gradio_config?.root ?? "").replace(/\\/$/, "");
@@ -28,6 +30,8 @@ def mount(script: str, *, markup: str, elem_id: str) -> gr.HTML:
 
 
 def read_markup(name: str) -> str:
-    """Read `static/NAME.html`, with the drawing tools that tabs share put where it asks for them."""
+    """Read `static/NAME.html`, with the parts that tabs share put where it asks for them, as in `<!-- tools -->`."""
     markup = (STATIC / f"{name}.html").read_text(encoding="utf-8")
-    return markup.replace("<!-- tools -->", (STATIC / "tools.html").read_text(encoding="utf-8").strip())
+    for part in SHARED:
+        markup = markup.replace(f"<!-- {part} -->", (STATIC / f"{part}.html").read_text(encoding="utf-8").strip())
+    return markup

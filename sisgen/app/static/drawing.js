@@ -46,6 +46,15 @@ export class Drawing {
     this.future = [];
   }
 
+  /** Lay another sheet with its own steps on the easel; the present one is given back. */
+  exchange(sheet) {
+    const { map, past, future } = this, old = { map: map.slice(), past, future };
+    this.map.set(sheet?.map ?? new Uint8Array(CELLS).fill(EMPTY));
+    this.past = sheet?.past ?? [];
+    this.future = sheet?.future ?? [];
+    return old;
+  }
+
   clear() {
     return this.replace(new Uint8Array(CELLS).fill(EMPTY));
   }

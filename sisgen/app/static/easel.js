@@ -19,6 +19,7 @@ export class Easel {
     this.pixels = this.context.createImageData(SIDE, SIDE);
     this.colors = new Uint32Array(256);
     this.names = [];
+    this.blank = "unpainted"; // name of an empty cell
     this.view = { zoom: 1, x: 0, y: 0 };
     this.fingers = new Map();
     this.stroke = null;
@@ -27,12 +28,16 @@ export class Easel {
     this.listen();
   }
 
-  /** Take over a model's classes. */
-  setLabels(labels) {
-    this.names = labels.map((label) => label.name);
+  /** Take over classes, see `Workbench.setLabels`. */
+  setLabels(labels, ramp) {
+    this.names = [];
     const bytes = new Uint8Array(this.colors.buffer);
     bytes.fill(0);
-    labels.forEach(({ color }, i) => bytes.set([...color, 255], 4 * i));
+    labels.forEach(({ name, color, value }, i) => {
+      this.names[value ?? i] = name;
+      bytes.set([...color, 255], 4 * (value ?? i));
+    });
+    if (ramp) this.colors.set(ramp);
   }
 
   render() {
@@ -183,7 +188,7 @@ export class Easel {
     ring.hidden = tip.hidden = event.pointerType === "touch";
     ring.style.cssText = `width:${size}px;height:${size}px;transform:translate(${x - size / 2}px,${y - size / 2}px)`;
     const under = event.altKey || tool.name === "eraser" ? this.drawing.at(at.x, at.y) : tool.value;
-    const name = tool.name === "eraser" && !event.altKey ? "eraser" : (this.names[under] ?? "unpainted");
+    const name = tool.name === "eraser" && !event.altKey ? "eraser" : (this.names[under] ?? this.blank);
     tip.textContent = name;
     const right = x > box.width - 110, low = y > box.height - 48;
     tip.style.transform = `translate(calc(${x}px + ${right ? "-100% - 14px" : "14px"}), ${y + (low ? -36 : 14)}px)`;

@@ -1,6 +1,6 @@
 // The picture follows the drawing: live while the pen moves; variations, agreement and history once it rests.
 
-import { encodePng } from "./codec.js";
+import { EMPTY, encodePng } from "./codec.js";
 import { Live } from "./live.js";
 import { PictureCache } from "./pictures.js";
 import { session } from "./session.js";
@@ -13,7 +13,8 @@ const REST = 400, KEEP = 1500; // ms after the pen rests: variations, history
 export class Follower {
   /**
    * strip: of the variations; picture: where it is shown; history: where it is kept
-   * hand: { job() -> { model, seed, truncation, strength, map } as it is now, busy() whether a stroke is on its way, take(seed) }
+   * hand: { job() -> { model, kind, seed, truncation, strength, map, ... } as it is now, busy() whether a stroke is on its way,
+   *         take(seed), varied() whether other samples make other pictures }
    */
   constructor(strip, { picture, history, hand }) {
     Object.assign(this, { picture, history, hand });
@@ -41,10 +42,9 @@ export class Follower {
   async paint(job, rest) {
     const known = this.cache.get(job);
     if (known) return known;
-    const parameters = { model: job.model, seed: job.seed, truncation: job.truncation, strength: job.strength };
+    const { map, signal, ...parameters } = job;
     if (rest) parameters.rest = 1;
-    const body = await encodePng(job.map);
-    const answer = await session.ask("paint", parameters, { body, signal: job.signal });
+    const answer = await session.ask("paint", parameters, { body: await encodePng(map), signal });
     const { ms, size, model } = JSON.parse(answer.headers.get("X-Sisgen"));
     const picture = this.cache.put(job, await answer.blob(), { ms, size });
     if (job.model === session.model.name && model !== session.model.full) session.choose(job.model); // the server has a newer one
@@ -78,7 +78,7 @@ export class Follower {
     try {
       const answer = await session.ask("reading", parameters, { body: await encodePng(map), signal });
       const told = await answer.json();
-      if (!signal.aborted) this.picture.agree(told);
+      if (!signal.aborted) this.picture.agree(told, map.every((value) => value === EMPTY));
     } catch {
       // the number stays as it was; the next stroke asks again
     }
@@ -88,11 +88,11 @@ export class Follower {
     await this.live.settled();
     if (number !== this.live.wanted || this.hand.busy()) return;
     this.keepTimer = setTimeout(() => this.keep(number), KEEP - REST);
-    this.variations.start(this.hand.job());
+    if (this.hand.varied()) this.variations.start(this.hand.job());
   }
 
   async keep(number) {
     const job = this.hand.job(), known = this.cache.get(job);
-    if (known && number === this.live.wanted) this.history.add({ ...job, revision: session.model.revision }, await shrink(known.url));
+    if (known && number === this.live.wanted) this.history.add({ ...this.hand.state(), ...job }, await shrink(known.url));
   }
 }

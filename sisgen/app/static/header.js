@@ -1,7 +1,9 @@
 // The top of the page: model menu, link, help, light and dark.
 
+import { EMPTY } from "./codec.js";
 import { wireMenu } from "./menu.js";
 import { session } from "./session.js";
+import { decodeLink, unpackState } from "./state.js";
 import { recall, remember } from "./store.js";
 import { toast } from "./toast.js";
 
@@ -16,33 +18,73 @@ export function mount(element, base) {
   session.on("choosing", ({ name, share }) => tellChoosing(element, name, share));
   session.on("chosen", () => tellChosen(element));
   wireOther(element.querySelector("[data-other-model]"));
-  wireTabs(element.querySelector(".sis-tabs"));
+  begin(wireTabs(element.querySelector(".sis-tabs")));
 }
 
-/** The tabs: the chosen one is on the root element, so that styles show its part of the page alone. */
+/** What a link holds, else the tab and the model of the last visit. */
+async function begin(show) {
+  const linked = await readLink(), kept = recall("model");
+  session.handed = linked;
+  show(linked?.tab ?? recall("tab"));
+  try {
+    await session.choose(linked?.model || (typeof kept === "string" ? kept : null));
+  } catch (error) {
+    if (linked) toast(error.message, { error: true });
+    if (!session.model) await session.choose(null).catch((other) => toast(other.message, { error: true, seconds: 600 }));
+  }
+  window.addEventListener("hashchange", async () => {
+    const state = await readLink();
+    if (state) session.open(state);
+  });
+}
+
+async function readLink() {
+  const state = unpackState(await decodeLink(location.hash), EMPTY);
+  if (!state && location.hash.startsWith("#s=")) toast("This link is damaged, so the page starts as usual.");
+  return state;
+}
+
+/** The tabs: the chosen one is on the root element, so that styles show its part of the page alone. Returns the way to show one. */
 function wireTabs(bar) {
   const tabs = [...bar.querySelectorAll("[data-tab]")];
   const show = (name) => {
-    document.documentElement.dataset.tab = name;
+    const wanted = tabs.find((tab) => tab.dataset.tab === name) ?? tabs[0];
+    const lacking = session.model && !session.reads(wanted.dataset.tab), shown = lacking ? tabs[0] : wanted;
+    if (lacking) toast(lack(wanted.dataset.tab));
+    if (lacking && session.tab === tabs[0].dataset.tab) return;
+    document.documentElement.dataset.tab = shown.dataset.tab;
     for (const tab of tabs) {
-      const chosen = tab.dataset.tab === name;
-      tab.setAttribute("aria-selected", String(chosen));
-      tab.tabIndex = chosen ? 0 : -1;
+      tab.setAttribute("aria-selected", String(tab === shown));
+      tab.tabIndex = tab === shown ? 0 : -1;
     }
-    remember("tab", name);
-    session.emit("tab", name);
+    remember("tab", shown.dataset.tab);
+    session.emit("tab", shown.dataset.tab);
   };
   bar.addEventListener("click", (event) => event.target.dataset.tab && show(event.target.dataset.tab));
   bar.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key], at = tabs.indexOf(document.activeElement);
     if (!step || at < 0) return;
     const next = tabs[(at + step + tabs.length) % tabs.length];
-    show(next.dataset.tab);
     next.focus();
+    show(next.dataset.tab);
   });
   session.on("show", show);
-  const kept = tabs.find((tab) => tab.dataset.tab === recall("tab"));
-  show(kept && !location.hash.startsWith("#s=") ? kept.dataset.tab : tabs[0].dataset.tab);
+  session.on("model", (model) => {
+    remember("model", model.name);
+    for (const tab of tabs) {
+      const lacking = !session.reads(tab.dataset.tab);
+      tab.classList.toggle("is-lacking", lacking);
+      tab.title = lacking ? lack(tab.dataset.tab) : "";
+    }
+    if (!session.reads(session.tab)) show(session.tab);
+  });
+  return show;
+}
+
+/** Why a tab cannot be used with the present model. */
+function lack(tab) {
+  const what = { scribble: "scribbles", sketch: "line drawings", photo: "photographs" }[tab];
+  return `${session.model.title} has not learned to read ${what}; choose another model from the menu.`;
 }
 
 function wireTheme(button) {
@@ -65,7 +107,7 @@ function wireTheme(button) {
 
 async function copyLink() {
   const link = session.link && (await session.link());
-  if (!link) return toast("This drawing is too detailed for a link; download the mask and send the file.");
+  if (!link) return toast("This drawing is too detailed for a link; download it and send the file.");
   try {
     await navigator.clipboard.writeText(link);
     toast("The link is copied. It holds the drawing and its settings, nothing else.");

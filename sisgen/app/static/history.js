@@ -3,46 +3,53 @@
 import { EMPTY } from "./codec.js";
 import { packState, unpackState } from "./state.js";
 import { forget, recall, remember } from "./store.js";
+import { session } from "./session.js";
 import { thumb } from "./strips.js";
 
 const MOST = 24;
 
+/** All entries of this visit and of earlier ones; every tab shows the same. */
+const shared = { entries: null };
+
 export class History {
-  /** restore: (state) -> takes an entry up again */
-  constructor(section, restore) {
-    Object.assign(this, { section, restore });
+  constructor(section) {
+    this.section = section;
     this.strip = section.querySelector(".sis-past");
     this.clear = section.querySelector("[data-do=forget]");
     this.clear.addEventListener("click", () => this.write([]));
-    const kept = recall("history", []);
-    this.entries = (Array.isArray(kept) ? kept : []).filter(sound).slice(0, MOST);
+    const kept = shared.entries ?? recall("history", []);
+    shared.entries ??= (Array.isArray(kept) ? kept : []).filter(sound).slice(0, MOST);
+    session.on("past", () => this.render());
   }
 
-  /** Add a state with its small picture; one that equals the newest is not added again. */
+  /** Add a state with its small picture; one that equals the newest is not added again. What comes from a photograph is not stored. */
   add(state, small) {
     const entry = { ...packState(state), p: small };
-    const [newest] = this.entries;
-    if (newest && newest.d === entry.d && newest.s === entry.s && newest.t === entry.t && newest.g === entry.g) return;
-    this.write([entry, ...this.entries].slice(0, MOST));
+    if (state.photo) entry.photo = { photo: state.photo, use: state.use };
+    const [newest] = shared.entries;
+    if (newest && ["d", "s", "t", "g", "k", "tab"].every((key) => newest[key] === entry[key]) && newest.photo?.photo === state.photo) return;
+    this.write([entry, ...shared.entries].slice(0, MOST));
   }
 
   write(entries) {
-    this.entries = entries;
-    if (!entries.length) forget("history");
+    shared.entries = entries;
+    const kept = entries.filter((entry) => !entry.photo);
+    if (!kept.length) forget("history");
     // A full store drops the oldest entries until the rest fits.
-    else while (!remember("history", this.entries) && this.entries.length > 1) this.entries.pop();
-    this.render();
+    else while (!remember("history", kept) && kept.length > 1) shared.entries.splice(shared.entries.indexOf(kept.pop()), 1);
+    session.emit("past", null);
   }
 
   render() {
-    this.section.classList.toggle("is-empty", this.entries.length === 0);
-    this.clear.hidden = this.entries.length === 0;
-    this.strip.replaceChildren(...this.entries.map((entry, i) => thumb(`Earlier picture ${i + 1}, sample ${entry.s}`, { url: entry.p, pick: () => this.take(entry) })));
+    const { entries } = shared;
+    this.section.classList.toggle("is-empty", entries.length === 0);
+    this.clear.hidden = entries.length === 0;
+    this.strip.replaceChildren(...entries.map((entry, i) => thumb(`Earlier picture ${i + 1}, sample ${entry.s}`, { url: entry.p, pick: () => this.take(entry) })));
   }
 
   take(entry) {
     const state = unpackState(entry, EMPTY); // which classes there are is known once its model is chosen
-    if (state) this.restore(state);
+    if (state) session.open({ ...state, ...entry.photo });
   }
 }
 

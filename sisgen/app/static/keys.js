@@ -4,7 +4,7 @@ import { KEYS } from "./palette.js";
 
 const TOOLS = { b: "brush", f: "fill", l: "line", e: "eraser" };
 
-/** act: { pick(class), tool(name), size(factor), undo(), redo(), shuffle(), help(), unzoom() }; active: () -> whether its tab is shown */
+/** act: { pick(class), tool(name), size(factor), undo(), redo(), shuffle(), compare(), help(), unzoom() }; active: () -> whether its tab is shown */
 export function wireKeys(act, active = () => true) {
   document.addEventListener("keydown", (event) => {
     if (!active()) return;
@@ -30,6 +30,7 @@ function press(key, act) {
   if (key === "[" || key === ",") return act.size(1 / 1.2), true;
   if (key === "]" || key === ".") return act.size(1.2), true;
   if (key === "r") return act.shuffle(), true;
+  if (key === "c") return act.compare?.(), true;
   if (key === "?") return act.help(), true;
   if (key === "Escape") return act.unzoom(), true;
   return false;

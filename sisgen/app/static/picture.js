@@ -38,8 +38,9 @@ export class Picture {
   }
 
   /** Tell how far the picture follows: share in [0, 1] or null, and runs of the cells where it does not. */
-  agree({ share, wrong }) {
-    this.follow.textContent = share === null ? "Nothing drawn yet" : `Follows your drawing: ${Math.round(100 * share)} %`;
+  agree({ share, wrong }, blank) {
+    const unread = blank ? "Nothing drawn yet" : "Follows your drawing";
+    this.follow.textContent = share === null ? unread : `Follows your drawing: ${Math.round(100 * share)} %`;
     const map = wrong && decodeRuns(fromBase64(wrong) ?? [], 1);
     this.hatch(map);
     if (!map || this.kept) return;

@@ -2,12 +2,16 @@
 
 const WATCH = 700; // ms between two questions how far a download is
 
+/** The kinds of drawing of a tab; a model has to read one of them. */
+export const DRAWN = { mask: ["mask"], scribble: ["scribble"], sketch: ["sketch", "canny", "hed", "depth"] };
+
 class Session extends EventTarget {
   constructor() {
     super();
     this.base = "";
     this.model = null; // the answer of /model
-    this.link = null; // () => address of the present state, set by the tab on show
+    this.link = null; // () => address of the present state, set by the tab that is shown
+    this.handed = null; // a state on its way to the tab that it names
     this.visitor = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 
@@ -17,6 +21,31 @@ class Session extends EventTarget {
 
   on(name, listener) {
     this.addEventListener(name, (event) => listener(...event.detail));
+  }
+
+  /** Name of the tab that is shown. */
+  get tab() {
+    return document.documentElement.dataset.tab;
+  }
+
+  /** Whether a model can serve a tab. */
+  reads(tab, model = this.model) {
+    if (tab === "photo") return model.photos;
+    return (DRAWN[tab] ?? []).some((kind) => model.kinds.includes(kind)) || !(tab in DRAWN);
+  }
+
+  /** Show a state in the tab that it names: from a link, from the history, or sent by another tab. */
+  open(state) {
+    this.handed = state;
+    this.emit("show", state.tab);
+  }
+
+  /** The state that waits for a tab, once. */
+  take(tab) {
+    const state = this.handed;
+    if (state?.tab !== tab) return null;
+    this.handed = null;
+    return state;
   }
 
   /** Have a model loaded and take it; the one before stays when that fails, or when another one is chosen meanwhile. */

@@ -12,7 +12,7 @@ const SMALLEST = 1, LARGEST = 64; // of the brush, in cells
 export class Workbench {
   /**
    * element: the tab's markup with .sis-studio, .sis-palette, .sis-drawing and the tools
-   * tell: { change() while the drawing changes, rest() after each step, start(class) of a stroke, shuffle(), picked(class)? }
+   * tell: { change() while the drawing changes, rest() after each step, start(class) of a stroke, shuffle(), compare()?, picked(class)? }
    */
   constructor(element, tell) {
     this.element = element;
@@ -21,6 +21,7 @@ export class Workbench {
     this.studio = this.find(".sis-studio");
     this.labels = [];
     this.drawing = new Drawing();
+    this.chosen = 0; // which of the classes
     this.tool = { name: "brush", value: 0, size: 14 };
     this.palette = new Palette(this.find(".sis-palette"), (value) => this.pick(value));
     this.easel = new Easel(this.find(".sis-drawing"), this.drawing, this.tool, this.handOfEasel());
@@ -34,7 +35,7 @@ export class Workbench {
     return {
       change: () => this.tell.change(),
       rest: () => this.rested(),
-      pick: (value) => value !== EMPTY && this.pick(value),
+      pick: (value) => value !== EMPTY && this.pick(this.labels.findIndex((label, i) => (label.value ?? i) === value)),
       start: (value) => this.tell.start(value),
       size: (size) => this.setSize(size),
       view: (zoom) => (this.find("[data-do=unzoom]").disabled = zoom === 1),
@@ -49,6 +50,7 @@ export class Workbench {
       undo: () => this.step("undo"),
       redo: () => this.step("redo"),
       shuffle: () => this.tell.shuffle(),
+      compare: () => this.tell.compare?.(),
       help: () => session.emit("help"),
       unzoom: () => this.easel.setView(1, 0, 0),
     };
@@ -64,19 +66,21 @@ export class Workbench {
 
   // Classes and tools.
 
-  setLabels(labels) {
+  /** labels: [{ name, color, value }] with the value of a cell, its place where none is given; ramp: colours of all values, if not theirs */
+  setLabels(labels, ramp) {
     this.labels = labels;
-    this.easel.setLabels(labels);
+    this.easel.setLabels(labels, ramp);
     this.palette.setLabels(labels);
-    this.pick(Math.min(this.tool.value, labels.length - 1));
+    this.pick(Math.min(this.chosen, labels.length - 1));
   }
 
-  pick(value) {
-    if (value >= this.labels.length) return;
-    this.tool.value = value;
-    this.palette.mark(value);
+  pick(i) {
+    if (!this.labels[i]) return;
+    this.chosen = i;
+    this.tool.value = this.labels[i].value ?? i;
+    this.palette.mark(i);
     if (this.tool.name === "eraser") this.setTool("brush");
-    this.tell.picked?.(value);
+    this.tell.picked?.(i);
   }
 
   setTool(name) {

@@ -1,0 +1,304 @@
+// A tab that draws: which drawing of which model is on the easel, and who is told when it changes.
+
+import { CELLS, EMPTY, decodeRuns, fromBase64 } from "./codec.js";
+import { Compare } from "./compare.js";
+import { wireUpload } from "./files.js";
+import { Follower } from "./follower.js";
+import { History } from "./history.js";
+import { wireMenu } from "./menu.js";
+import { Picture } from "./picture.js";
+import { save } from "./saving.js";
+import { wireSending } from "./sending.js";
+import { session } from "./session.js";
+import { Settings, anySeed } from "./settings.js";
+import { Starts } from "./starts.js";
+import { encodeLink, packState, unpackState } from "./state.js";
+import { recall, remember } from "./store.js";
+import { toast } from "./toast.js";
+import { Workbench } from "./workbench.js";
+
+/** Put a tab on the page: it begins when it is shown for the first time and a model is there. */
+export function open(base, tab) {
+  session.base = base;
+  session.on("tab", () => tab.look());
+  session.on("model", () => tab.look());
+  tab.look();
+}
+
+const sameClasses = (a, b) => JSON.stringify(a.labels.map(({ name }) => name)) === JSON.stringify(b.labels.map(({ name }) => name));
+
+export class Studio {
+  constructor(element, name) {
+    const find = (selector) => element.querySelector(selector);
+    Object.assign(this, { element, name, find });
+    this.model = null; // whose drawing is on the easel
+    this.settings = new Settings(find(".sis-settings"), () => this.resettle());
+    this.picture = new Picture(find(".sis-picture"), find(".sis-picture-foot"));
+    this.history = new History(find(".sis-history"));
+    this.bench = new Workbench(element, {
+      change: () => this.follower.changed(),
+      rest: () => this.rested(),
+      start: (value) => this.begun(value),
+      shuffle: () => this.settings.set({ seed: anySeed() }),
+      compare: () => this.compare.toggle(),
+    });
+    this.drawing = this.bench.drawing;
+    this.follower = new Follower(find(".sis-variations"), { picture: this.picture, history: this.history, hand: this });
+    this.compare = new Compare(this);
+    this.starts = new Starts(find(".sis-starts"), {
+      settings: this.settings,
+      colors: () => this.bench.easel.colors,
+      start: (map, how) => this.startFrom(map, how),
+      sample: (seed, truncation) => this.sample(seed, truncation),
+      examples: () => this.examples(),
+      known: (map) => this.known(map),
+    });
+    this.kept = new Map(); // model's name -> its drawing when another model took its place
+    this.following = false; // whether the present change of model comes with a drawing
+    this.wire();
+  }
+
+  // What a tab may have otherwise: a model's classes are painted, samples lend their own masks.
+
+  /** What the drawing is. */
+  get kind() {
+    return this.name;
+  }
+
+  /** Further settings of a picture. */
+  extras() {
+    return {};
+  }
+
+  /** Lay out the palette and the colours of the cells. */
+  dress() {
+    this.bench.setLabels(session.model.labels);
+  }
+
+  /** How many values a cell can have. */
+  get numValues() {
+    return session.model.labels.length;
+  }
+
+  /** The own drawing of a sample, a map. */
+  async sample(seed, truncation) {
+    return this.readRuns((await this.ask("sample", { seed, truncation })).runs);
+  }
+
+  async examples() {
+    return session.model.examples.map(({ name, runs }) => ({ name, map: this.readRuns(runs) }));
+  }
+
+  /** The present sample's own drawing is known. */
+  known() {}
+
+  /** A stroke begins. */
+  begun() {}
+
+  /** What a model starts with: an example, else its first sample's own drawing. */
+  async startState() {
+    const { seed, truncation } = session.model, [example] = await this.examples();
+    const map = example?.map ?? (await this.sample(seed, truncation));
+    return { seed: example?.seed ?? seed, truncation, strength: 1, map };
+  }
+
+  /** Whether a drawing for one model can be one for another. */
+  fits(before, model) {
+    return sameClasses(before, model);
+  }
+
+  /** Read a file that a visitor brings. */
+  async openFile() {}
+
+  /** Whether other samples make other pictures. */
+  varied() {
+    return true;
+  }
+
+  // The drawing with its settings.
+
+  job() {
+    const { seed, truncation, strength } = this.settings;
+    return { model: session.model.name, kind: this.kind, ...this.extras(), seed, truncation, strength, map: this.drawing.map.slice() };
+  }
+
+  state() {
+    return { ...this.job(), tab: this.name, revision: session.model.revision };
+  }
+
+  busy() {
+    return this.bench.easel.busy;
+  }
+
+  take(seed) {
+    this.settings.set({ seed });
+  }
+
+  readRuns(runs) {
+    return decodeRuns(fromBase64(runs) ?? [], this.numValues) ?? new Uint8Array(CELLS).fill(EMPTY);
+  }
+
+  /** Ask for JSON about the present model. */
+  async ask(path, parameters = {}, body) {
+    return (await session.ask(path, { model: session.model.name, ...parameters }, { body })).json();
+  }
+
+  // Start.
+
+  /** The tab is shown, another model is chosen, or a state waits for this tab. */
+  async look() {
+    if (session.tab !== this.name || !session.model || !session.reads(this.name)) return;
+    session.link = () => this.link();
+    try {
+      if (!this.model) return await this.begin();
+      const handed = session.take(this.name);
+      if (handed) await this.takeUp(handed);
+      else if (this.model !== session.model) await this.switchModel(this.model);
+    } catch (error) {
+      toast(error.message, { error: true, seconds: 60 });
+    }
+  }
+
+  async begin() {
+    this.takeModel();
+    const handed = session.take(this.name);
+    this.restore(handed ? await this.arrived(handed) : await this.firstState(), { step: false });
+    this.bench.setTool("brush");
+    this.history.render();
+    this.bench.studio.removeAttribute("aria-busy");
+  }
+
+  get shelf() {
+    return this.name === "mask" ? "drawing" : `drawing.${this.name}`;
+  }
+
+  /** The drawing of the last visit, else what a model starts with. */
+  async firstState() {
+    const kept = unpackState(recall(this.shelf), EMPTY);
+    if (kept?.tab !== this.name || kept.model !== session.model.name) return this.startState();
+    await this.chooseModelOf(kept);
+    return kept;
+  }
+
+  // Models.
+
+  /** Another model: the drawing stays where it fits; else each model has its own, and comes with an example first. */
+  async switchModel(before) {
+    const { model } = session, fits = this.fits(before, model), known = this.kept.get(model.name);
+    const leaving = { ...this.settings.values(), kind: this.kind, model: before.name, map: this.drawing.map.slice() };
+    if (!fits) this.drawing.forget();
+    this.takeModel();
+    if (this.following) return;
+    if (fits) return this.resettle();
+    this.kept.set(before.name, leaving);
+    this.follower.stop();
+    const state = known ?? (await this.startState());
+    if (model !== session.model) return; // yet another one was chosen
+    this.restore(state, { step: false });
+    if (!known) toast(`${model.title} has other classes and starts anew; your drawing waits at ${before.title}.`);
+  }
+
+  takeModel() {
+    this.model = session.model;
+    this.dress();
+    this.settings.setModel(this.model);
+    this.dropUnknown(this.drawing.map);
+    this.follower.forget();
+    this.starts.forget();
+    this.starts.fill();
+    this.bench.easel.render();
+  }
+
+  dropUnknown(map) {
+    for (let i = 0; i < CELLS; i++) if (map[i] >= this.numValues) map[i] = EMPTY;
+  }
+
+  /** Choose the model that a drawing was made with; the present one stays where that fails. */
+  async chooseModelOf(state) {
+    if (state.model && state.model !== session.model.name) {
+      this.following = true;
+      try {
+        await session.choose(state.model);
+      } catch (error) {
+        toast(error.message, { error: true });
+      }
+      this.following = false;
+    } else if (state.revision && state.revision !== session.model.revision) {
+      toast("This was made with another version of the model; the picture may differ.");
+    }
+  }
+
+  // Drawings.
+
+  rested() {
+    remember(this.shelf, packState(this.state()));
+    this.follower.rested();
+  }
+
+  /** Settings changed: a new picture of the same drawing. */
+  resettle() {
+    this.follower.changed();
+    this.bench.rested();
+    this.starts.follow();
+    this.compare.follow();
+  }
+
+  startFrom(map, { anew = false, seed } = {}) {
+    const stepped = this.drawing.replace(map), other = seed ?? (anew ? anySeed() : undefined);
+    if (other !== undefined && !this.settings.locked) return this.bench.easel.render(), this.settings.set({ seed: other });
+    if (stepped) this.bench.redraw();
+  }
+
+  async takeUp(state) {
+    this.restore(await this.arrived(state));
+  }
+
+  /** A state from elsewhere, with the model that it was made with. */
+  async arrived(state) {
+    await this.chooseModelOf(state);
+    return state.sent ? this.receive(state) : state;
+  }
+
+  /** Make a drawing of what another tab has sent: the same classes, unless a tab knows better. */
+  async receive(state) {
+    const { blob } = state.sent;
+    return blob ? { ...state, map: this.readRuns((await this.ask("labels", {}, blob)).runs) } : state;
+  }
+
+  restore(state, { step = true } = {}) {
+    const map = state.map.slice();
+    this.dropUnknown(map);
+    if (step) this.drawing.replace(map);
+    else this.drawing.map.set(map);
+    this.bench.easel.render();
+    this.settings.set(state);
+  }
+
+  async link() {
+    const hash = await encodeLink(this.state());
+    return hash && `${session.model.page || location.href.split("#")[0]}#${hash}`;
+  }
+
+  // Wires.
+
+  wire() {
+    this.bench.studio.addEventListener("click", (event) => this.click(event.target.closest("[data-do]")));
+    wireUpload(this.find("[data-file]"), this.find(".sis-drawing"), (file) => this.openFile(file));
+    wireSending(this.find("[data-menu=send]"), this);
+    for (const menu of this.element.querySelectorAll(".sis-menu")) wireMenu(menu);
+  }
+
+  click(button) {
+    const name = button?.dataset.do ?? "";
+    if (name.startsWith("save-")) save(name, this.job());
+    if (name === "upload") this.find("[data-file]").click();
+    if (name === "shuffle") this.settings.set({ seed: anySeed() });
+    if (name === "lock") this.settings.lock(!this.settings.locked);
+    if (name === "compare") this.compare.toggle();
+    if (name === "wrong") {
+      const on = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(on));
+      this.picture.keep(on);
+    }
+  }
+}

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import numbers
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from sisgen.conditions.exemplar import EXEMPLAR, exemplar_condition
 from sisgen.devices import pick_device
 from sisgen.engines.rearrange import RearrangeEngine
 from sisgen.errors import CheckpointError, InputError
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from sisgen.hub import DEFAULT_MODEL, Report, find_model
+from sisgen.hub import DEFAULT_MODEL, Report, find_model, shipped_folder
 from sisgen.inversion.encoder import Encoder, EncoderConfig
+from sisgen.inversion.files import load_inversion, save_inversion
+from sisgen.inversion.inversion import Inversion, invert
+from sisgen.inversion.photo import Box, cut_photo
+from sisgen.inversion.refine import Progress, Stop
 from sisgen.io.configs import from_dict, read_json
 from sisgen.io.labels import check_label_set
 from sisgen.io.weights import load_module
 from sisgen.metrics.agreement import agreement as measure_agreement
 from sisgen.nets.reader import Reader, ReaderConfig
+from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
 from sisgen.proxy.drawing_mapper import DrawingMapper, DrawingMapperConfig
 from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.shapes import UNPAINTED, check_shape
-from sisgen.types import Condition, LabelSet, Result
+from sisgen.types import Condition, LabelSet, ProxyMask, Result
+
+log = logging.getLogger(__name__)
 
 MAX_SEED = 2**32 - 1
 MAX_SEEDS = 4096  # pictures of one call
+MAX_STEPS = 1000  # of refinement
+TUNE_STEPS = 80  # of pivotal tuning
 CHUNK = 16  # pictures that run at once
 FORMAT = 1
 
@@ -84,6 +98,8 @@ class Pipeline:
         self.folder = folder
         self.engine = engine.eval().requires_grad_(False)
         self.source = source
+        self._lock = threading.Lock()
+        self._features: SqueezeNet | None = None
 
     @classmethod
     def from_pretrained(
@@ -190,6 +206,7 @@ class Pipeline:
         seeds: Sequence[int] = (0,),
         truncation: float | None = None,
         strength: float = 1.0,
+        style: Inversion | None = None,
         read_back: bool = False,
     ) -> Result:
         """Make one picture a seed.
@@ -199,6 +216,8 @@ class Pipeline:
             seeds: integers in 0..2^32 - 1.
             truncation: psi in 0..1.5, smaller is more typical; `None` takes the model's own.
             strength: 0 keeps the sample's arrangement, 1 follows the drawing.
+            style: a photograph from `invert`, whose style every picture takes; `seeds` then only name the pictures, and truncation
+                plays no part. Where the drawing is open or repeats the photograph's own labels, its reconstruction stays as it is.
             read_back: also read labels from the pictures and compare them with the drawing.
 
         Returns:
@@ -213,13 +232,15 @@ class Pipeline:
         psi = self.config.defaults.truncation if truncation is None else check_number("truncation", truncation, 0.0, 1.5)
         strength = check_number("strength", strength, 0.0, 1.0)
         condition = self._check_condition(condition, len(seeds))
+        if style is not None:
+            self._check_style(style)
         checked = (time.perf_counter() - start) * 1000
 
         # 2. Hops 2 to 4, a chunk of seeds at a time.
         images, laps = [], []
         for first in range(0, len(seeds), CHUNK):
             part = _rows(condition, first, CHUNK)
-            made, timings = self.engine.synthesize(part, seeds[first : first + CHUNK], truncation=psi, strength=strength)
+            made, timings = self.engine.synthesize(part, seeds[first : first + CHUNK], truncation=psi, strength=strength, photo=style)
             images.append(made)
             laps.append(timings)
 
@@ -234,6 +255,7 @@ class Pipeline:
         timings = {"condition": checked, **hops, "total": (time.perf_counter() - start) * 1000}
         settings = {"model": self.name, "revision": self.revision, "truncation": psi, "strength": strength, "seeds": list(seeds)}
         settings["condition"] = None if condition is None else condition.kind
+        settings["style"] = "seeds" if style is None else "photo"
         return Result(images=result, seeds=tuple(seeds), labels=labels, agreement=tuple(agreement), timings=timings, settings=settings)
 
     def sample_labels(self, seeds: Sequence[int], truncation: float | None = None) -> torch.Tensor:
@@ -243,22 +265,122 @@ class Pipeline:
         parts = [self.engine.recall(seeds[i : i + CHUNK], psi).labels for i in range(0, len(seeds), CHUNK)]
         return torch.cat(parts).cpu()
 
+    def invert(
+        self,
+        picture: NDArray[np.uint8],
+        *,
+        box: Box | None = None,
+        steps: int = 0,
+        tune: bool = False,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+    ) -> Inversion:
+        """Bring a photograph into the model: find style rows that show it.
+
+        Args:
+            picture: uint8 RGB [H, W, 3] of any size.
+            box: left, top, right, bottom in the picture's pixels, a square; `None` takes the middle one.
+            steps: of refinement, 0..1000; 20 bring most of the gain.
+            tune: also tune a copy of the generator's tail to the photograph, which the result carries; slower, and closest.
+            progress: told (steps done, steps in all).
+            stop: asked after every step; once it says so, what was reached is given back.
+
+        Returns:
+            what `style=` and `exemplar` take; its `labels` are the photograph's own mask.
+
+        Raises:
+            InputError: the model has no encoder, or the picture, the box or the steps cannot be used.
+        """
+        if self.engine.encoder is None:
+            name = self.name
+            raise InputError(f"The model {name!r} has no encoder for photographs; train one with `python -m sisgen train encoder`.")
+        steps = int(check_number("steps", steps, 0, MAX_STEPS))
+        photo = cut_photo(picture, self.resolution, box).to(self.device)
+        squeezenet = self._squeezenet() if steps or tune else None
+        tuning = TUNE_STEPS if tune else 0
+        cut = self.config.rearranger.resolution
+        return invert(self.engine, photo, cut=cut, steps=steps, tune_steps=tuning, squeezenet=squeezenet, progress=progress, stop=stop)
+
+    def exemplar(self, source: Inversion | int, truncation: float | None = None) -> Condition:
+        """Take the shape of a photograph or of a sample as a drawing.
+
+        Where a photograph's own labels say another class than its reconstruction, the mask mapper says what belongs there.
+
+        Args:
+            source: what `invert` gave, or a seed.
+            truncation: of the seed's sample; `None` takes the model's own.
+        """
+        if isinstance(source, Inversion):
+            self._check_style(source)
+            proxy, labels = self.engine.shape_of_photo(source), source.labels
+        else:
+            psi = self.config.defaults.truncation if truncation is None else check_number("truncation", truncation, 0.0, 1.5)
+            style = self.engine.recall(check_seeds([source]), psi)
+            proxy, labels = ProxyMask(probs=style.memory.own.clone()), style.labels.clone()
+        return exemplar_condition(proxy, labels.cpu())
+
+    def save_inversion(self, path: str | os.PathLike[str], inversion: Inversion) -> None:
+        """Write a photograph's inversion into a .safetensors file."""
+        self._check_style(inversion)
+        save_inversion(path, inversion, model=self.name, generator=self._generator, cut=self.config.rearranger.resolution)
+
+    def load_inversion(self, path: str | os.PathLike[str]) -> Inversion:
+        """Read what `save_inversion` wrote.
+
+        Raises:
+            SisgenError: it is no such file, damaged, or made with another model.
+        """
+        return load_inversion(path, self.engine, generator=self._generator, cut=self.config.rearranger.resolution)
+
+    @property
+    def _generator(self) -> str:
+        return self.config.files.get("generator.safetensors", "")
+
+    def _squeezenet(self) -> SqueezeNet | None:
+        """The shipped SqueezeNet, loaded once; `None`, told in the log, where it is not found."""
+        with self._lock:
+            if self._features is None:
+                folder = shipped_folder("squeezenet")
+                if folder is None:
+                    log.warning("SqueezeNet is in none of the places where models lie, so photographs are compared by their pixels only.")
+                    return None
+                self._features = load_squeezenet(folder, self.device)
+            return self._features
+
+    def _check_style(self, style: Inversion) -> None:
+        if not isinstance(style, Inversion):
+            raise InputError(f"style must be a photograph from `invert`, but it is a {type(style).__name__}; invert one first.")
+        sizes = self.config.generator
+        check_shape("style.ws", style.ws, (1, sizes.num_ws, sizes.w_dim))
+        check_shape("style.labels", style.labels, (1, self.resolution, self.resolution))
+
     def _read_labels(self, images: torch.Tensor) -> torch.Tensor:
         return torch.cat([self.engine.reader.read(part.clamp(-1, 1)) for part in images.split(CHUNK)])
 
     def _check_condition(self, condition: Condition | None, num_seeds: int) -> Condition | None:
         if condition is None:
             return None
+        if condition.kind == EXEMPLAR:
+            grid = self.config.proxy.resolution
+            check_shape("condition.map", condition.map, (None, self.config.proxy.num_clusters, grid, grid))
+            return self._check_count(condition, num_seeds)
         if condition.kind not in self.config.mappers:
             known = ", ".join(self.config.mappers)
             raise InputError(f"The model {self.name!r} reads {known}, but a {condition.kind} came; draw a {known} or take another model.")
         check_shape("condition.map", condition.map, (None, len(self.labels), self.resolution, self.resolution))
+        self._check_count(condition, num_seeds)
+        blank = condition.labels is not None and bool((condition.labels == UNPAINTED).all()) and not bool(condition.map.any())
+        return None if blank else condition
+
+    @staticmethod
+    def _check_count(condition: Condition, num_seeds: int) -> Condition:
         if condition.map.shape[0] not in (1, num_seeds):
             raise InputError(f"One drawing or one a seed is needed, but there are {condition.map.shape[0]} for {num_seeds} seeds.")
         if not math.isfinite(float(condition.map.sum())):  # a sum is several times faster than a look at each
-            raise InputError("The condition must hold finite numbers, but it holds NaN or infinity; make it with mask_condition.")
-        blank = condition.labels is not None and bool((condition.labels == UNPAINTED).all()) and not bool(condition.map.any())
-        return None if blank else condition
+            raise InputError(
+                f"The condition must hold finite numbers, but it holds NaN or infinity; make it with {condition.kind}_condition."
+            )
+        return condition
 
 
 def check_seeds(seeds: Sequence[int]) -> list[int]:

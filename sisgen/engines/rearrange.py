@@ -13,8 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from sisgen.conditions.exemplar import EXEMPLAR
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.inversion.encoder import Encoder
+from sisgen.inversion.inversion import Inversion
 from sisgen.nets.reader import Reader
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.proxy.drawing_mapper import DrawingMapper
@@ -22,7 +24,9 @@ from sisgen.proxy.mapper import MaskMapper, blend_proxies, fill_unpainted
 from sisgen.rearrange.rearranger import Rearranger, StyleMemory
 from sisgen.types import Condition, Features, ProxyMask
 
+Key = tuple[int | str, float]  # of a style in the cache: a seed, or a photograph's key, and the truncation
 CACHE_BYTES = 256 * 2**20
+MARGIN = 64  # a change of a photograph's mask reaches a 64th of the picture further
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,12 +38,14 @@ class Style:
         memory: what the rearranger keeps of them.
         images: the plain samples [B, 3, H, W].
         labels: their own masks as the model's reader sees them, int64 [B, H, W].
+        kept: where a drawing repeats `labels`, the sample stays as it is; so it is with photographs, whose canvas opens with them.
     """
 
     ws: torch.Tensor
     memory: StyleMemory
     images: torch.Tensor
     labels: torch.Tensor
+    kept: bool = False
 
 
 class RearrangeEngine(nn.Module):
@@ -73,7 +79,7 @@ class RearrangeEngine(nn.Module):
         self.reader = reader
         self.encoder = encoder
         self.drawing_mappers = nn.ModuleDict(drawing_mappers)
-        self._cache: OrderedDict[tuple[int, float], Style] = OrderedDict()
+        self._cache: OrderedDict[Key, Style] = OrderedDict()
         self._cache_bytes = 0
         self._lock = threading.Lock()
 
@@ -101,6 +107,31 @@ class RearrangeEngine(nn.Module):
             return self.recall(seeds, truncation)
         return _join([style for style in found if style is not None])
 
+    def recall_photo(self, inversion: Inversion, count: int = 1) -> Style:
+        """Prepare a photograph as the style of `count` pictures, or take it from the cache."""
+        key = (inversion.key, 1.0)
+        with self._lock:
+            style = self._cache.get(key)
+        if style is None:
+            ws = inversion.ws.to(self.device)
+            style = prepare_rows(self.with_tail(inversion.tail), ws, self.reader, inversion.labels.to(self.device))
+        with self._lock:
+            self._store({key: style}, [key])
+        return _join([style] * count)
+
+    @torch.inference_mode()
+    def shape_of_photo(self, inversion: Inversion) -> ProxyMask:
+        """The arrangement of a photograph: its reconstruction's, and what the mask mapper says where its labels differ."""
+        own = inversion.proxy.probs.to(self.device)
+        labels, shown = inversion.labels.to(self.device), self.reader.read(inversion.image.to(self.device).clamp(-1, 1))
+        mask = nn.functional.one_hot(labels, self.mapper.config.num_labels).permute(0, 3, 1, 2).float()  # [1, L, H, W]
+        other = nn.functional.adaptive_avg_pool2d(changed_places(mask, shown), own.shape[-1])
+        return ProxyMask(probs=blend_proxies(self.mapper.read(mask).probs, own, other))
+
+    def with_tail(self, tail: StyleGAN2 | None) -> RearrangingParts:
+        """The parts that rearranging takes, with a tuned generator in place of the model's own; `None` = that one."""
+        return self if tail is None else TunedParts(generator=tail, clusters=self.clusters, rearranger=self.rearranger)
+
     @torch.inference_mode()
     def proxy_of(self, seeds: Sequence[int], truncation: float) -> ProxyMask:
         """Read the proxy masks of plain samples."""
@@ -114,7 +145,7 @@ class RearrangeEngine(nn.Module):
 
     @torch.inference_mode()
     def synthesize(
-        self, condition: Condition | None, seeds: Sequence[int], *, truncation: float, strength: float
+        self, condition: Condition | None, seeds: Sequence[int], *, truncation: float, strength: float, photo: Inversion | None = None
     ) -> tuple[torch.Tensor, dict[str, float]]:
         """Make pictures.
 
@@ -123,33 +154,41 @@ class RearrangeEngine(nn.Module):
             seeds: one a picture.
             truncation: psi.
             strength: 0 keeps the samples' own arrangement, 1 follows the drawing.
+            photo: an inverted photograph whose style all pictures take; `None` takes those of the seeds.
 
         Returns:
             Images [B, 3, H, W] and the milliseconds of every hop.
         """
         clock = _Clock(self.device)
-        style = self.recall(seeds, truncation)
+        style = self.recall(seeds, truncation) if photo is None else self.recall_photo(photo, len(seeds))
+        parts = self if photo is None else self.with_tail(photo.tail)
         clock.lap("style")
         if condition is None or strength == 0.0:
             return style.images.clone(), clock.timings
         proxy = self.map_condition(condition, style, strength)
         clock.lap("proxy")
-        features, current = rearrange(self, proxy, style.memory, style.ws)
+        features, current = rearrange(parts, proxy, style.memory, style.ws)
         clock.lap("rearrange")
-        images = complete(self, features, current, proxy, style.memory, style.ws)
+        images = complete(parts, features, current, proxy, style.memory, style.ws)
         clock.lap("generate")
         return images, clock.timings
 
     def map_condition(self, condition: Condition, style: Style, strength: float = 1.0) -> ProxyMask:
         """Map a drawing to a proxy mask; unpainted places keep the style sample's own."""
-        mask = condition.map.to(self.device)
-        mask = mask.expand(style.ws.shape[0], -1, -1, -1)
-        whole, painted = fill_unpainted(mask, style.labels)
-        drawn = self.mapper.read(whole).probs
-        grid = nn.functional.adaptive_avg_pool2d(painted, drawn.shape[-1])  # [B, 1, h, w]
-        return ProxyMask(probs=blend_proxies(drawn, style.memory.own, grid * strength))
+        drawn, covered = self.read_condition(condition, style)
+        return ProxyMask(probs=blend_proxies(drawn, style.memory.own, covered * strength))
 
-    def _store(self, fresh: dict[tuple[int, float], Style], used: Sequence[tuple[int, float]]) -> None:
+    def read_condition(self, condition: Condition, style: Style) -> tuple[torch.Tensor, torch.Tensor]:
+        """Read what a drawing wants, [B, K, h, w], and how far it decides every place, [B, 1, h, w] in [0, 1]."""
+        drawn = condition.map.to(self.device).expand(style.ws.shape[0], -1, -1, -1)
+        if condition.kind == EXEMPLAR:
+            return drawn, torch.ones_like(drawn[:, :1])
+        whole, painted = fill_unpainted(drawn, style.labels)
+        probs = self.mapper.read(whole).probs
+        covered = painted * changed_places(whole, style.labels) if style.kept else painted
+        return probs, nn.functional.adaptive_avg_pool2d(covered, probs.shape[-1])
+
+    def _store(self, fresh: Mapping[Key, Style], used: Sequence[Key]) -> None:
         for key, style in fresh.items():
             if key not in self._cache:
                 self._cache[key] = style
@@ -171,18 +210,40 @@ def latents(seeds: Sequence[int], z_dim: int) -> torch.Tensor:
 @torch.no_grad()
 def prepare_style(engine: RearrangeEngine, z: torch.Tensor, truncation: float) -> Style:
     """Run plain samples [B, D] once and keep what any drawing on them will need."""
-    generator, rearranger = engine.generator, engine.rearranger
-    ws = generator.map(z, psi=truncation)
+    return prepare_rows(engine, engine.generator.map(z, psi=truncation), engine.reader)
+
+
+@torch.no_grad()
+def prepare_rows(parts: RearrangingParts, ws: torch.Tensor, reader: Reader, labels: torch.Tensor | None = None) -> Style:
+    """Prepare style rows [B, S, D]; `labels` int64 [B, H, W] are kept as the samples' own masks, `None` has them read."""
+    generator, rearranger = parts.generator, parts.rearranger
     steps = {step.resolution: step for step in generator.hypercolumn(ws)}
-    own = engine.clusters({size: step.map for size, step in steps.items()})
+    own = parts.clusters({size: step.map for size, step in steps.items()})
     cut, fine = steps[rearranger.config.resolution], steps[rearranger.config.fine_resolution]
     images = steps[generator.config.resolution].rgb
     memory = rearranger.remember(cut, own, fine, ws[:, 0])
-    return Style(ws=ws, memory=memory, images=images, labels=engine.reader.read(images.clamp(-1, 1)))
+    read = reader.read(images.clamp(-1, 1)) if labels is None else labels
+    return Style(ws=ws, memory=memory, images=images, labels=read, kept=labels is not None)
+
+
+def changed_places(mask: torch.Tensor, own_labels: torch.Tensor) -> torch.Tensor:
+    """Where a whole mask [B, L, H, W] says another class than the own labels int64 [B, H, W], and a little around: [B, 1, H, W]."""
+    other = (mask.argmax(dim=1, keepdim=True) != own_labels[:, None]).to(mask.dtype)
+    margin = 2 * (mask.shape[-1] // MARGIN) + 1
+    return nn.functional.max_pool2d(other, margin, stride=1, padding=margin // 2)
 
 
 class RearrangingParts(Protocol):
     """What rearranging takes: the engine has it, and so have trainers that have no mapper yet."""
+
+    generator: StyleGAN2
+    clusters: FeatureClusters
+    rearranger: Rearranger
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TunedParts:
+    """Parts whose generator was tuned to a photograph."""
 
     generator: StyleGAN2
     clusters: FeatureClusters
@@ -228,7 +289,7 @@ def _map_style(styles: Sequence[Style], merge: Callable[[list[torch.Tensor]], to
     joined = Features(map=merge([f.map for f in features]), rgb=merge([f.rgb for f in features]))
     tensors = {f.name: merge([getattr(m, f.name) for m in memories]) for f in fields(StyleMemory) if f.name != "features"}
     rest = {name: merge([getattr(style, name) for style in styles]) for name in ("ws", "images", "labels")}
-    return Style(memory=StyleMemory(features=joined, **tensors), **rest)
+    return Style(memory=StyleMemory(features=joined, **tensors), kept=styles[0].kept, **rest)
 
 
 def _num_bytes(style: Style) -> int:

@@ -74,6 +74,14 @@ def find_local(name: str) -> ModelFolder | None:
     return None
 
 
+def shipped_folder(name: str) -> Path | None:
+    """Find a folder that ships beside the models, such as "squeezenet" or "readers"; `None` when it is nowhere."""
+    for _, root in local_places():
+        if is_model(root / name) or is_model(root / name / "a"):
+            return root / name
+    return None
+
+
 def is_model(folder: Path) -> bool:
     """Whether a folder holds a model's config; never raises, whatever the path is."""
     try:

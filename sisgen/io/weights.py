@@ -114,6 +114,16 @@ def read_header(path: str | os.PathLike[str]) -> tuple[Shapes, dict[str, Any]]:
     return shapes, options
 
 
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read the strings of a file's header; see `save_weights`.
+
+    Raises:
+        CheckpointError: the file is missing or no safetensors.
+    """
+    with _open(_checked_file(path, None)) as reader:
+        return {str(name): str(value) for name, value in (reader.metadata() or {}).items()}
+
+
 def read_tensor(path: str | os.PathLike[str], name: str) -> torch.Tensor:
     """Read one tensor of a file, into memory of its own.
 

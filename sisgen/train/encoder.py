@@ -29,6 +29,7 @@ from sisgen.inversion.encoder import Encoder, EncoderConfig, encoder_config
 from sisgen.io.configs import read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.io.weights import read_weights
+from sisgen.nets.pyramid import pyramid_distance
 from sisgen.nets.reader import Reader
 from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages, load_squeezenet
 from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part, training_notes
@@ -40,7 +41,7 @@ from sisgen.train.judges import load_reader
 from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import draw_ws
-from sisgen.train.warmup import ENCODER_FILE, pyramid_distance
+from sisgen.train.warmup import ENCODER_FILE
 
 ADOPTED = 160  # pictures through which a warm start's encoder is brought into this one
 

@@ -30,6 +30,7 @@ from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.hub import CONFIG_FILE, find_model
 from sisgen.io.configs import read_json
 from sisgen.io.images import save_grid, to_uint8
+from sisgen.nets.pyramid import pyramid_distance
 from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages, load_squeezenet
 from sisgen.train.checkpoints import export_parts, has_part, load_fitting, load_part
 from sisgen.train.command import finish, start
@@ -235,15 +236,6 @@ def silence(generator: StyleGAN2) -> None:
     for name, parameter in generator.named_parameters():
         if name.endswith("noise_strength"):
             parameter.zero_()
-
-
-def pyramid_distance(a: torch.Tensor, b: torch.Tensor, levels: int = 4) -> torch.Tensor:
-    """Mean absolute difference at full, half, quarter, ... resolution, added up."""
-    total = (a - b).abs().mean()
-    for _ in range(levels - 1):
-        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-        total = total + (a - b).abs().mean()
-    return total
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sisgen import hub
 from sisgen.data.cache import PortraitCache
 from sisgen.devices import pick_device
 from sisgen.errors import InputError, ModelNotFoundError
-from sisgen.hub import local_places
 from sisgen.io.configs import to_dict
 from sisgen.nets.squeezenet import load_squeezenet
 from sisgen.pipeline import Pipeline
@@ -106,9 +106,8 @@ def shipped_folder(name: str) -> Path:
     Raises:
         ModelNotFoundError: nowhere; the message lists the places that were tried.
     """
-    places = local_places()
-    for _, root in places:
-        if (root / name / "config.json").is_file() or (root / name / "a" / "config.json").is_file():
-            return root / name
-    tried = ", ".join(words for words, _ in places)
+    found = hub.shipped_folder(name)
+    if found is not None:
+        return found
+    tried = ", ".join(words for words, _ in hub.local_places())
     raise ModelNotFoundError(f"The folder '{name}' was expected in {tried}, but it is in none of them; pass --{name} FOLDER.")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from sisgen.conditions.exemplar import EXEMPLAR, exemplar_condition
 from sisgen.devices import pick_device
+from sisgen.engines.drawings import check_drawings
 from sisgen.engines.rearrange import RearrangeEngine
 from sisgen.errors import CheckpointError, InputError
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
@@ -35,10 +36,10 @@ from sisgen.metrics.agreement import agreement as measure_agreement
 from sisgen.nets.reader import Reader, ReaderConfig
 from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
-from sisgen.proxy.drawing_mapper import DrawingMapper, DrawingMapperConfig
+from sisgen.proxy.drawing_mapper import DRAWING_KINDS, DrawingMapper, DrawingMapperConfig
 from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
-from sisgen.shapes import UNPAINTED, check_shape
+from sisgen.shapes import check_shape
 from sisgen.types import Condition, LabelSet, ProxyMask, Result
 
 log = logging.getLogger(__name__)
@@ -190,6 +191,11 @@ class Pipeline:
         return {name: list(seeds) for name, seeds in self.config.class_seeds.items()}
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of conditions that this model reads, "mask" first."""
+        return tuple(self._shapes)
+
+    @property
     def has_encoder(self) -> bool:
         """Whether photographs can be brought into this model."""
         return self.engine.encoder is not None
@@ -201,21 +207,23 @@ class Pipeline:
 
     def __call__(
         self,
-        condition: Condition | None = None,
+        condition: Condition | Sequence[Condition] | None = None,
         *,
         seeds: Sequence[int] = (0,),
         truncation: float | None = None,
         strength: float = 1.0,
+        weights: Sequence[float] | None = None,
         style: Inversion | None = None,
         read_back: bool = False,
     ) -> Result:
         """Make one picture a seed.
 
         Args:
-            condition: of one drawing for all seeds, or of one a seed; `None` gives plain samples.
+            condition: of one drawing for all seeds, or of one a seed; several are followed together; `None` gives plain samples.
             seeds: integers in 0..2^32 - 1.
             truncation: psi in 0..1.5, smaller is more typical; `None` takes the model's own.
             strength: 0 keeps the sample's arrangement, 1 follows the drawing.
+            weights: how much each of several drawings counts where they meet, at least 0; `None` weighs them alike.
             style: a photograph from `invert`, whose style every picture takes; `seeds` then only name the pictures, and truncation
                 plays no part. Where the drawing is open or repeats the photograph's own labels, its reconstruction stays as it is.
             read_back: also read labels from the pictures and compare them with the drawing.
@@ -231,7 +239,7 @@ class Pipeline:
         seeds = check_seeds(seeds)
         psi = self.config.defaults.truncation if truncation is None else check_number("truncation", truncation, 0.0, 1.5)
         strength = check_number("strength", strength, 0.0, 1.0)
-        condition = self._check_condition(condition, len(seeds))
+        drawings = check_drawings(condition, weights, len(seeds), name=self.name, shapes=self._shapes)
         if style is not None:
             self._check_style(style)
         checked = (time.perf_counter() - start) * 1000
@@ -239,7 +247,7 @@ class Pipeline:
         # 2. Hops 2 to 4, a chunk of seeds at a time.
         images, laps = [], []
         for first in range(0, len(seeds), CHUNK):
-            part = _rows(condition, first, CHUNK)
+            part = None if drawings is None else drawings.rows(first, CHUNK)
             made, timings = self.engine.synthesize(part, seeds[first : first + CHUNK], truncation=psi, strength=strength, photo=style)
             images.append(made)
             laps.append(timings)
@@ -247,14 +255,16 @@ class Pipeline:
         # 3. Read labels back.
         result = torch.cat(images)
         labels = self._read_labels(result) if read_back else None
-        drawn = None if condition is None else condition.labels
+        drawn = None if drawings is None else drawings.labels
         agreement = () if labels is None or drawn is None else measure_agreement(drawn, labels.cpu(), self.labels.names)
 
         # 4. Pack.
         hops = {name: sum(lap.get(name, 0.0) for lap in laps) for name in ("style", "proxy", "rearrange", "generate")}
         timings = {"condition": checked, **hops, "total": (time.perf_counter() - start) * 1000}
         settings = {"model": self.name, "revision": self.revision, "truncation": psi, "strength": strength, "seeds": list(seeds)}
-        settings["condition"] = None if condition is None else condition.kind
+        settings["condition"] = None if drawings is None else drawings.kind
+        if drawings is not None and len(drawings.weights) > 1:
+            settings["weights"] = [round(weight, 4) for weight in drawings.weights]
         settings["style"] = "seeds" if style is None else "photo"
         return Result(images=result, seeds=tuple(seeds), labels=labels, agreement=tuple(agreement), timings=timings, settings=settings)
 
@@ -354,33 +364,16 @@ class Pipeline:
         check_shape("style.ws", style.ws, (1, sizes.num_ws, sizes.w_dim))
         check_shape("style.labels", style.labels, (1, self.resolution, self.resolution))
 
+    @property
+    def _shapes(self) -> dict[str, tuple[int, int, int]]:
+        """Kind -> shape of its maps."""
+        proxy, sizes, drawings = self.config.proxy, (self.resolution, self.resolution), self.config.drawing_mappers
+        shapes = {"mask": (len(self.labels), *sizes)}
+        shapes |= {kind: (drawings[kind].channels, *sizes) for kind in DRAWING_KINDS if kind in drawings}
+        return shapes | {EXEMPLAR: (proxy.num_clusters, proxy.resolution, proxy.resolution)}
+
     def _read_labels(self, images: torch.Tensor) -> torch.Tensor:
         return torch.cat([self.engine.reader.read(part.clamp(-1, 1)) for part in images.split(CHUNK)])
-
-    def _check_condition(self, condition: Condition | None, num_seeds: int) -> Condition | None:
-        if condition is None:
-            return None
-        if condition.kind == EXEMPLAR:
-            grid = self.config.proxy.resolution
-            check_shape("condition.map", condition.map, (None, self.config.proxy.num_clusters, grid, grid))
-            return self._check_count(condition, num_seeds)
-        if condition.kind not in self.config.mappers:
-            known = ", ".join(self.config.mappers)
-            raise InputError(f"The model {self.name!r} reads {known}, but a {condition.kind} came; draw a {known} or take another model.")
-        check_shape("condition.map", condition.map, (None, len(self.labels), self.resolution, self.resolution))
-        self._check_count(condition, num_seeds)
-        blank = condition.labels is not None and bool((condition.labels == UNPAINTED).all()) and not bool(condition.map.any())
-        return None if blank else condition
-
-    @staticmethod
-    def _check_count(condition: Condition, num_seeds: int) -> Condition:
-        if condition.map.shape[0] not in (1, num_seeds):
-            raise InputError(f"One drawing or one a seed is needed, but there are {condition.map.shape[0]} for {num_seeds} seeds.")
-        if not math.isfinite(float(condition.map.sum())):  # a sum is several times faster than a look at each
-            raise InputError(
-                f"The condition must hold finite numbers, but it holds NaN or infinity; make it with {condition.kind}_condition."
-            )
-        return condition
 
 
 def check_seeds(seeds: Sequence[int]) -> list[int]:
@@ -409,14 +402,6 @@ def check_number(name: str, value: float, low: float, high: float) -> float:
     return float(value)
 
 
-def _rows(condition: Condition | None, first: int, count: int) -> Condition | None:
-    """The part of a condition that belongs to a chunk of seeds."""
-    if condition is None or condition.map.shape[0] == 1:
-        return condition
-    labels = None if condition.labels is None else condition.labels[first : first + count]
-    return Condition(kind=condition.kind, map=condition.map[first : first + count], labels=labels)
-
-
 def _read_config(folder: Path) -> ModelConfig:
     path = folder / "config.json"
     content = read_json(path)
@@ -426,6 +411,9 @@ def _read_config(folder: Path) -> ModelConfig:
     check_label_set(config.labels)
     if "mask" not in config.mappers:
         raise CheckpointError(f"{path} must name a mapper for masks, but it names none; run `python -m sisgen train mapper`.")
+    unknown = sorted(set(config.drawing_mappers) - set(DRAWING_KINDS))
+    if unknown:
+        raise CheckpointError(f"{path} may name drawing mappers for {', '.join(DRAWING_KINDS)}, but it names {unknown[0]!r}; correct it.")
     return config
 
 

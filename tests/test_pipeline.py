@@ -148,7 +148,7 @@ def spoil(condition: Condition, **changes: Any) -> Condition:
 
 
 BAD_CONDITIONS: dict[str, tuple[Callable[[Condition], Condition], str]] = {
-    "another kind": (lambda c: spoil(c, kind="sketch"), "reads mask, but a sketch came"),
+    "another kind": (lambda c: spoil(c, kind="sketch"), "reads mask, exemplar, but a sketch came"),
     "another size": (lambda c: spoil(c, map=c.map[..., :16]), r"must have the shape \[any, 4, 32, 32\]"),
     "other classes": (lambda c: spoil(c, map=c.map[:, :3]), r"must have the shape \[any, 4, 32, 32\]"),
     "another number": (lambda c: spoil(c, map=c.map.expand(2, -1, -1, -1)), "there are 2 for 3 seeds"),

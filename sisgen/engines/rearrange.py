@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from sisgen.conditions.exemplar import EXEMPLAR
+from sisgen.engines.drawings import Drawings, blend_drawings
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.inversion.encoder import Encoder
 from sisgen.inversion.inversion import Inversion
@@ -96,7 +97,7 @@ class RearrangeEngine(nn.Module):
             truncation: psi.
         """
         missing = [seed for seed in dict.fromkeys(seeds) if (seed, truncation) not in self._cache]
-        fresh = {}
+        fresh: dict[Key, Style] = {}
         if missing:
             made = prepare_style(self, latents(missing, self.generator.config.z_dim).to(self.device), truncation)
             fresh = {(seed, truncation): _pick(made, i) for i, seed in enumerate(missing)}
@@ -145,7 +146,13 @@ class RearrangeEngine(nn.Module):
 
     @torch.inference_mode()
     def synthesize(
-        self, condition: Condition | None, seeds: Sequence[int], *, truncation: float, strength: float, photo: Inversion | None = None
+        self,
+        condition: Condition | Drawings | None,
+        seeds: Sequence[int],
+        *,
+        truncation: float,
+        strength: float,
+        photo: Inversion | None = None,
     ) -> tuple[torch.Tensor, dict[str, float]]:
         """Make pictures.
 
@@ -173,17 +180,21 @@ class RearrangeEngine(nn.Module):
         clock.lap("generate")
         return images, clock.timings
 
-    def map_condition(self, condition: Condition, style: Style, strength: float = 1.0) -> ProxyMask:
-        """Map a drawing to a proxy mask; unpainted places keep the style sample's own."""
-        drawn, covered = self.read_condition(condition, style)
+    def map_condition(self, condition: Condition | Drawings, style: Style, strength: float = 1.0) -> ProxyMask:
+        """Map drawings to a proxy mask; places that no drawing decides keep the style sample's own."""
+        several = isinstance(condition, Drawings)
+        parts = [self.read_condition(one, style) for one in (condition.conditions if several else (condition,))]
+        drawn, covered = blend_drawings(parts, condition.weights if several else (1.0,))
         return ProxyMask(probs=blend_proxies(drawn, style.memory.own, covered * strength))
 
     def read_condition(self, condition: Condition, style: Style) -> tuple[torch.Tensor, torch.Tensor]:
         """Read what a drawing wants, [B, K, h, w], and how far it decides every place, [B, 1, h, w] in [0, 1]."""
-        drawn = condition.map.to(self.device).expand(style.ws.shape[0], -1, -1, -1)
-        if condition.kind == EXEMPLAR:
-            return drawn, torch.ones_like(drawn[:, :1])
-        whole, painted = fill_unpainted(drawn, style.labels)
+        given, count = condition.map.to(self.device), style.ws.shape[0]
+        if condition.kind == EXEMPLAR or condition.kind in self.drawing_mappers:
+            probs = given if condition.kind == EXEMPLAR else self.drawing_mappers[condition.kind].read(given).probs
+            probs = probs.expand(count, -1, -1, -1)
+            return probs, torch.ones_like(probs[:, :1])
+        whole, painted = fill_unpainted(given.expand(count, -1, -1, -1), style.labels)
         probs = self.mapper.read(whole).probs
         covered = painted * changed_places(whole, style.labels) if style.kept else painted
         return probs, nn.functional.adaptive_avg_pool2d(covered, probs.shape[-1])
@@ -241,7 +252,7 @@ class RearrangingParts(Protocol):
     rearranger: Rearranger
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class TunedParts:
     """Parts whose generator was tuned to a photograph."""
 

@@ -235,9 +235,9 @@ def cluster_sums(features: Features, probs: torch.Tensor) -> tuple[torch.Tensor,
 
 
 def agreement(target: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-    """Where two proxy masks agree: 1 at total variation <= 0.1, 0 from 0.4 on, smooth between. [B, K, h, w] -> [B, 1, h, w]."""
+    """Where two proxy masks agree: 1 at total variation <= 0.05, 0 from 0.2 on, smooth between. [B, K, h, w] -> [B, 1, h, w]."""
     distance = 0.5 * (target - own).abs().sum(dim=1, keepdim=True)
-    x = ((0.4 - distance) / 0.3).clamp(0, 1)
+    x = ((0.2 - distance) / 0.15).clamp(0, 1)
     return x * x * (3 - 2 * x)
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sisgen.cli.arguments import number, seed
+from sisgen.cli.photos import read_photo
 from sisgen.errors import InputError, SisgenError
 from sisgen.hub import DEFAULT_MODEL
 from sisgen.hub.bar import download_bar
 
 if TYPE_CHECKING:
+    from sisgen.inversion.inversion import Inversion
     from sisgen.pipeline import Pipeline
 
 MASK_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+PHOTOS = ("style", "exemplar")  # arguments that name a photograph
 SEEDS_AT_ONCE = 8
 ERRORS_FILE = "errors.jsonl"
 
@@ -42,6 +45,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model name, folder, zip, address or Hub id (default: %(default)s)")
     parser.add_argument("--revision", help="commit, tag or branch of a model on the Hub (default: the newest)")
     parser.add_argument("--mask", type=Path, help="mask file, or a folder of them; without it, plain samples")
+    words = "take the style of this photograph: a picture, or a file of `sisgen invert`"
+    parser.add_argument("--style", type=Path, metavar="FILE", help=words)
+    parser.add_argument("--exemplar", type=Path, metavar="FILE", help="take the shape of this photograph; files as for --style")
     parser.add_argument("--seeds", type=seed, nargs="+", default=[0], metavar="SEED", help="one picture a seed and mask (default: 0)")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the pictures (default: %(default)s)")
     parser.add_argument("--truncation", type=number(0.0, 1.5), help="0 typical .. 1 varied (default: the model's)")
@@ -60,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         SisgenError: nothing can be made at all, or the only mask cannot be used.
     """
+    if args.mask is not None and args.exemplar is not None:
+        raise InputError("The shape comes from --mask or from --exemplar, but both were given; leave one out.")
     jobs = plan_jobs(args.mask, args.seeds, args.out, overwrite=args.overwrite)
     skipped = len(unique(args.seeds)) * len(jobs) - sum(len(job.outputs) for job in jobs)
 
@@ -69,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     guard_decoders()
     with download_bar() as report:
         pipe = Pipeline.from_pretrained(args.model, device=args.device, revision=args.revision, report=report)
-    errors = run_jobs(pipe, jobs, args, one_mask=args.mask is None or not args.mask.is_dir())
+    photos = {name: read_photo(pipe, path, f"--{name}") for name in PHOTOS if (path := getattr(args, name)) is not None}
+    errors = run_jobs(pipe, jobs, args, photos, one_mask=args.mask is None or not args.mask.is_dir())
     report_errors(args.out, errors)
     written = sum(len(job.outputs) for job in jobs) - sum(entry["pictures"] for entry in errors)
     print(f"{written} pictures written to {args.out}, {skipped} skipped since they exist, {len(errors)} masks failed.")
@@ -101,7 +110,9 @@ def plan_jobs(mask: Path | None, seeds: Sequence[int], out: Path, *, overwrite: 
     return jobs
 
 
-def run_jobs(pipe: Pipeline, jobs: Sequence[Job], args: argparse.Namespace, *, one_mask: bool) -> list[dict[str, Any]]:
+def run_jobs(
+    pipe: Pipeline, jobs: Sequence[Job], args: argparse.Namespace, photos: Mapping[str, Inversion], *, one_mask: bool
+) -> list[dict[str, Any]]:
     """Make all pictures; a failed mask of a folder does not stop the others.
 
     Returns:
@@ -113,7 +124,7 @@ def run_jobs(pipe: Pipeline, jobs: Sequence[Job], args: argparse.Namespace, *, o
     with tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=None) as bar:
         for job in jobs:
             try:
-                run_job(pipe, job, truncation=args.truncation, strength=args.strength)
+                run_job(pipe, job, photos, truncation=args.truncation, strength=args.strength)
             except SisgenError as error:
                 if one_mask:
                     raise
@@ -122,8 +133,15 @@ def run_jobs(pipe: Pipeline, jobs: Sequence[Job], args: argparse.Namespace, *, o
     return errors
 
 
-def run_job(pipe: Pipeline, job: Job, *, truncation: float | None = None, strength: float = 1.0) -> None:
+def run_job(pipe: Pipeline, job: Job, photos: Mapping[str, Inversion], *, truncation: float | None = None, strength: float = 1.0) -> None:
     """Make the pictures of one mask and write them, each with its settings in the PNG's text.
+
+    Args:
+        pipe: the model.
+        job: the mask and where its pictures go.
+        photos: "style" and "exemplar", where they are given.
+        truncation: psi; `None` takes the model's own.
+        strength: 0 plain sample, 1 follows the mask.
 
     Raises:
         SisgenError: the mask cannot be used.
@@ -135,6 +153,8 @@ def run_job(pipe: Pipeline, job: Job, *, truncation: float | None = None, streng
     if not job.outputs:
         return
     condition, box = None, (0, 0, pipe.resolution, pipe.resolution)
+    if "exemplar" in photos:
+        condition = pipe.exemplar(photos["exemplar"])
     if job.mask is not None:
         labels = read_labels(job.mask, pipe.labels)
         condition = mask_condition(labels, pipe.labels, pipe.resolution)
@@ -143,7 +163,7 @@ def run_job(pipe: Pipeline, job: Job, *, truncation: float | None = None, streng
     top, left, bottom, right = box
     for start in range(0, len(seeds), SEEDS_AT_ONCE):
         chosen = seeds[start : start + SEEDS_AT_ONCE]
-        result = pipe(condition, seeds=chosen, truncation=truncation, strength=strength)
+        result = pipe(condition, seeds=chosen, truncation=truncation, strength=strength, style=photos.get("style"))
         for sample, image in zip(chosen, to_uint8(result.images[..., top:bottom, left:right])):
             settings = {**result.settings, "seed": sample, "mask": job.mask.name if job.mask else None}
             save_png(job.outputs[sample], image, {"sisgen": json.dumps(settings)})

@@ -11,7 +11,7 @@ import sisgen
 from sisgen.cli.arguments import Parser
 from sisgen.errors import SisgenError
 
-VERBS = ("generate", "data", "train", "ablate", "evaluate", "release", "push", "convert", "adapt")
+VERBS = ("generate", "invert", "data", "train", "ablate", "evaluate", "evaluate-edges", "release", "push", "convert", "adapt")
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
@@ -22,7 +22,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"sisgen {sisgen.__version__}")
     subparsers = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
     for verb in VERBS:
-        importlib.import_module(f"sisgen.cli.{verb}").add_parser(subparsers)
+        importlib.import_module(f"sisgen.cli.{verb.replace('-', '_')}").add_parser(subparsers)
     return parser
 
 

@@ -55,7 +55,7 @@ def sizes_for(generator: StyleGAN2Config, device_type: str = "cpu") -> AdaptSize
     few = 4 if resolution <= 256 else 2 if resolution <= 512 else 1  # whole hypercolumns are in memory
     return AdaptSizes(
         sources=sources,
-        num_clusters=32 if resolution >= 64 else 16,
+        num_clusters=64 if resolution >= 128 else 32 if resolution >= 64 else 16,
         cluster_samples=max(32, min(512, ROW_FLOATS // (ROWS_A_SAMPLE * channels))),
         rearranger=StageSizes(share=0.50, images=16_000, most=10**9, batch=batch),
         segmenter=StageSizes(share=0.08, images=2_400, most=4_800, batch=few),

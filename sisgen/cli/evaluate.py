@@ -23,6 +23,10 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--fd", type=count, nargs="?", const=5000, default=0, metavar="NUM", help="pictures a set of SqueezeNet-FD (alone: 5000)"
     )
+    words = "pictures a kind of scribbles and lines (alone: 200)"
+    parser.add_argument("--conditions", type=count, nargs="?", const=200, default=0, metavar="NUM", help=words)
+    words = "edge network that finds the contours of hed (default: gradients of several scales)"
+    parser.add_argument("--edges", type=Path, metavar="FOLDER", help=words)
     parser.add_argument(
         "--readers", type=Path, default=Path("checkpoints/readers"), help="folder with the judges a and b (default: %(default)s)"
     )
@@ -41,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         SisgenError: the model, a judge or an argument cannot be used.
     """
-    if not args.stages and not args.fd:
-        raise InputError("evaluate must know what to measure, but neither --stages nor --fd was given; pass --stages.")
+    if not args.stages and not args.fd and not args.conditions:
+        raise InputError("evaluate must know what to measure, but none of --stages, --fd, --conditions was given; pass --stages.")
     if set(args.stages) - set("abcde"):
         raise InputError(f"--stages must be letters of abcde, but it is {args.stages!r}; pass --stages alone for all.")
 
@@ -52,10 +56,10 @@ def run(args: argparse.Namespace) -> int:
 
     names = [field.name for field in dataclasses.fields(EvaluationConfig)]
     config = EvaluationConfig(**{name: getattr(args, name) for name in names})
-    with tqdm(total=(config.samples if config.stages else 0) + 5 * config.fd, unit="picture", disable=None) as bar:
+    with tqdm(total=(config.samples if config.stages else 0) + 5 * config.fd + 4 * config.conditions, unit="picture", disable=None) as bar:
         report = evaluate(config, bar.update)
     print_report(report)
-    print(f"Written to {args.out}: evaluation.json, grid.png, stages.png.")
+    print(f"Written to {args.out}: evaluation.json and its pictures.")
     return 0
 
 
@@ -70,5 +74,24 @@ def print_report(report: dict[str, Any]) -> None:
     for stage, scores in stages.items():
         cells = "".join(f"{show_percent(value):>10}" for value in scores["per_class"].values())
         print(f"{stage:18}{show_percent(scores['miou']):>7}{show_percent(scores['accuracy']):>7}  {cells}")
+    for kind, scores in report.get("conditions", {}).items():
+        print_condition(kind, scores)
     if report.get("distances"):
         print("SqueezeNet-FD  " + ", ".join(f"{name} {value}" for name, value in report["distances"].items()))
+
+
+def print_condition(kind: str, scores: dict[str, Any]) -> None:
+    """Print how one kind of drawing is followed."""
+    from sisgen.train.evaluation.meters import show_percent
+
+    if kind == "scribble":
+        print(f"{'scribble':18}{'mIoU':>7}{'acc':>7}{'of the mask':>13}{'covered':>9}")
+        for form, line in scores.items():
+            share = "" if line.get("of_the_mask") is None else f"{100 * line['of_the_mask']:.1f}"
+            covered = show_percent(line["covered"]) if "covered" in line else ""
+            print(f"  {form:16}{show_percent(line['miou']):>7}{show_percent(line['accuracy']):>7}{share:>13}{covered:>9}")
+        return
+    print(f"{kind:18}{'F':>7}{'prec':>7}{'recall':>7}   (F - chance) / (self - chance) = {scores['ratio']:.3f}")
+    for name in ("lines", "chance", "self", "proxy"):
+        line = scores[name]
+        print(f"  {name:16}{show_percent(line['f']):>7}{show_percent(line['precision']):>7}{show_percent(line['recall']):>7}")

@@ -61,7 +61,7 @@ def test_all_stages_and_distances(workplace: Path, tmp_path: Path, capsys: pytes
 
 def test_nothing_to_measure_and_wrong_letters_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate"]) == 2
-    assert "neither --stages nor --fd" in capsys.readouterr().err
+    assert "none of --stages, --fd, --conditions" in capsys.readouterr().err
     assert main(["evaluate", "--stages", "xyz"]) == 2
     assert "letters of abcde" in capsys.readouterr().err
 

@@ -9,13 +9,17 @@ from typing import Any
 
 from sisgen import hub
 from sisgen.data.cache import PortraitCache
+from sisgen.data.portraits import PORTRAIT_LABELS
 from sisgen.devices import pick_device
 from sisgen.errors import InputError, ModelNotFoundError
 from sisgen.io.configs import to_dict
+from sisgen.io.images import save_png
+from sisgen.nets.edges import load_edges
 from sisgen.nets.squeezenet import load_squeezenet
 from sisgen.pipeline import Pipeline
+from sisgen.train.evaluation.conditions import ConditionResults, measure_conditions
 from sisgen.train.evaluation.distances import measure_distances
-from sisgen.train.evaluation.report import write_report
+from sisgen.train.evaluation.report import draw_grid, write_report
 from sisgen.train.evaluation.sources import FD_SEEDS, CachePairs, RenderedPairs
 from sisgen.train.evaluation.stages import Judges, RealPairs, run_stages
 from sisgen.train.evaluation.subject import PipelineSubject
@@ -31,6 +35,8 @@ class EvaluationConfig:
     stages: str = "abcde"  # empty = none
     samples: int = 500  # pictures a stage
     fd: int = 0  # pictures a set; 0 = no distances
+    conditions: int = 0  # pictures a kind of scribbles and lines; 0 = none
+    edges: Path | None = None  # folder of the network that finds the contours of "hed"; None takes gradients
     readers: Path | None = None  # folder of the judges a and b; None takes the shipped ones
     squeezenet: Path | None = None  # its folder; None takes the shipped one
     cache: Path | None = None  # real pictures for the distances; None renders them
@@ -40,7 +46,7 @@ class EvaluationConfig:
 
 
 def evaluate(config: EvaluationConfig, advance: Callable[[int], object] = lambda num: None) -> dict[str, Any]:
-    """Measure a model and write `evaluation.json`, `grid.png` and `stages.png`.
+    """Measure a model and write `evaluation.json`, `grid.png`, `stages.png` and `conditions.png`.
 
     Args:
         config: what is measured.
@@ -69,12 +75,32 @@ def evaluate(config: EvaluationConfig, advance: Callable[[int], object] = lambda
         results = run_stages(subject, judges, test, samples=config.samples, batch=config.batch, stages=config.stages, advance=advance)
         report["stages"], rows = results.report(), results.rows
 
+    # Scribbles and lines.
+    if config.conditions:
+        drawn = _measure_conditions(config, subject, device, advance)
+        report["conditions"] = drawn.report
+        if drawn.rows:
+            save_png(config.out / "conditions.png", draw_grid(drawn.rows, subject.labels, order=tuple(drawn.rows)))
+
     # Distances.
     if config.fd:
         net = load_squeezenet(config.squeezenet or shipped_folder("squeezenet"), device)
         report["distances"] = measure_distances(subject, net, real_pairs(config, subject), num=config.fd, advance=advance)
     write_report(config.out, report, rows, subject.labels)
     return report
+
+
+def _measure_conditions(
+    config: EvaluationConfig, subject: PipelineSubject, device: Any, advance: Callable[[int], object]
+) -> ConditionResults:
+    """Measure scribbles where there is a judge of the model's classes, and lines always."""
+    judge = test = None
+    if "scribble" in subject.pipe.kinds and subject.labels.names == PORTRAIT_LABELS.names:
+        judge = load_judges(config.readers or shipped_folder("readers"), subject, device).b
+        test = RenderedPairs(subject.resolution, subject.labels)
+    network = None if config.edges is None else load_edges(config.edges)
+    num, batch = config.conditions, config.batch
+    return measure_conditions(subject, judge, test, network=network, samples=num, batch=batch, advance=advance)
 
 
 def load_judges(folder: Path, subject: PipelineSubject, device: Any) -> Judges:

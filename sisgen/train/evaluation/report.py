@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,11 @@ def write_report(out: Path, report: Mapping[str, Any], rows: Mapping[str, torch.
         save_png(out / "stages.png", draw_bars(report["stages"], label_set))
 
 
-def draw_grid(rows: Mapping[str, torch.Tensor], label_set: LabelSet, *, gap: int = 4, header: int = 120) -> NDArray[np.uint8]:
+def draw_grid(
+    rows: Mapping[str, torch.Tensor], label_set: LabelSet, *, order: Sequence[str] = ROWS, gap: int = 4, header: int = 120
+) -> NDArray[np.uint8]:
     """Draw named rows of pictures and label maps as uint8 RGB."""
-    strips = {name: _as_pictures(rows[name], label_set) for name in ROWS if name in rows}
+    strips = {name: _as_pictures(rows[name], label_set) for name in order if name in rows}
     count, height, width, _ = next(iter(strips.values())).shape
     sheet = Image.new("RGB", (header + count * (width + gap) + MARGIN, len(strips) * (height + gap) + 2 * MARGIN), PAPER)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)

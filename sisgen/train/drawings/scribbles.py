@@ -15,7 +15,7 @@ from sisgen.train.drawings.fields import kept, smooth_field, wobble_grid
 
 DEEPEST = 24  # steps that distances to a region's border are counted, in pixels of 128
 STROKES = 3  # free strokes a class
-POINTS = 48  # places on a free stroke
+POINTS = 160  # places on a free stroke, close enough to leave no holes
 NUM_FORMS = 5  # skeleton, contour, hatching, core, free strokes
 
 

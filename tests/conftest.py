@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sisgen.engines.rearrange import latents
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
@@ -76,3 +80,23 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_generator: StyleGA
 def tiny_pipeline(tiny_model: Path) -> Pipeline:
     """The tiny model, loaded."""
     return Pipeline.from_pretrained(tiny_model, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def tiny_bsds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive like BSDS500's: 48 x 64 px, a bright disc whose rim three annotators drew, one of them a pixel off."""
+    path = tmp_path_factory.mktemp("bsds") / "bsds.zip"
+    y, x = np.mgrid[:48, :64]
+    with zipfile.ZipFile(path, "w") as archive:
+        for split, num in (("train", 3), ("val", 2), ("test", 2)):
+            for index in range(num):
+                radius, left = 12 + index, 26 + 4 * index
+                distance = np.hypot(y - 24, x - left)
+                picture = np.where(distance[..., None] < radius, (220, 180, 90), (30, 60, 40)).astype(np.uint8)
+                rims = [np.abs(distance - radius - shift) < 0.6 for shift in (0, 0, 1)]
+                bits = sum(rim.astype(np.uint16) << k for k, rim in enumerate(rims))
+                for suffix, pixels in (("jpg", picture), ("png", bits.astype(np.uint16))):
+                    file = io.BytesIO()
+                    Image.fromarray(pixels).save(file, format={"jpg": "JPEG", "png": "PNG"}[suffix])
+                    archive.writestr(f"{split}/{index}.{suffix}", file.getvalue())
+    return path

@@ -73,6 +73,36 @@ def fetch_from_hub(hub_id: str, revision: str | None = None, report: Report | No
     return ModelFolder(path=folder, source=source)
 
 
+def fetch_file(hub_id: str, name: str, *, allow_network: bool = True, report: Report | None = None) -> Path | None:
+    """Bring one file of another project's repository into the Hub's cache, checked against the hash that the Hub names.
+
+    Args:
+        hub_id: "user/name".
+        name: the file's plain name.
+        allow_network: False only looks into the cache.
+        report: told how far it is.
+
+    Returns:
+        The file; `None` when it is not in the cache and nothing may be fetched.
+
+    Raises:
+        FetchError: the Hub does not answer, refuses, or has no such file.
+        CheckpointError: what came has another hash.
+    """
+    repo = cache_of_hub() / f"models--{hub_id.replace('/', '--')}"
+    cached = sorted(repo.glob(f"snapshots/*/{name}"), key=lambda path: path.lstat().st_mtime)
+    if cached:
+        return cached[-1]
+    if is_offline() or not allow_network:
+        return None
+    listing = _list(hub_id, "main")
+    if name not in listing.sizes:
+        raise FetchError(f"'{hub_id}' has no file '{name}'")
+    _bring(repo, hub_id, listing, name, None, None if report is None else _shifted(report, hub_id, 0, listing.sizes[name]))
+    _write_reference(repo / "refs" / "main", listing.commit)
+    return repo / "snapshots" / listing.commit / name
+
+
 def endpoint() -> str:
     """Name the Hub's address: HF_ENDPOINT, else the public one."""
     from huggingface_hub import constants

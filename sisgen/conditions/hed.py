@@ -1,0 +1,100 @@
+"""A picture -> `Condition` of soft contours, by HED or by the small network that stands in for it (hop 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sisgen.conditions.pictures import square_picture
+from sisgen.errors import InputError, ModelNotFoundError
+from sisgen.hub.download import Report
+from sisgen.hub.hed import find_edges, find_hed
+from sisgen.nets.edges import load_edges
+from sisgen.nets.hed import load_hed
+from sisgen.nets.lines import luminance
+from sisgen.types import Condition
+
+DETECTORS = ("hed", "edges")
+
+
+class Contours(Protocol):
+    """What finds contours in pictures."""
+
+    def read(self, images: torch.Tensor) -> torch.Tensor:
+        """Map [B, 3, H, W] in [-1, 1] to [B, 1, H, W] in [0, 1]."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Detector:
+    """A network that finds contours, ready for use.
+
+    Attributes:
+        name: "hed", or "edges" for the small one.
+        source: the same in words for the page.
+        net: what reads.
+        device: where it runs.
+    """
+
+    name: str
+    source: str
+    net: Contours
+    device: torch.device
+
+    def read(self, images: torch.Tensor) -> torch.Tensor:
+        """Map pictures [B, 3, H, W] in [-1, 1] to contours [B, 1, H, W] in [0, 1], on the CPU."""
+        return self.net.read(images.to(self.device)).cpu()
+
+
+def load_detector(device: torch.device | str = "cpu", *, prefer: str | None = None, report: Report | None = None) -> Detector:
+    """Load what finds contours.
+
+    Args:
+        device: where it will run.
+        prefer: "hed" takes the real one and may download its 30 MB; "edges" takes the small one; `None` takes HED where it
+            lies on this machine already, else the small one, and touches no network.
+        report: told how far a download is.
+
+    Raises:
+        InputError: `prefer` is neither.
+        ModelNotFoundError: the one that was asked for is out of reach.
+        CheckpointError: its files are damaged.
+    """
+    if prefer not in (None, *DETECTORS):
+        raise InputError(f"The detector must be one of {', '.join(DETECTORS)}, but it is {prefer!r}; leave it away for the best one here.")
+    device = torch.device(device)
+    weights = None if prefer == "edges" else find_hed(allow_network=prefer == "hed", report=report)
+    if weights is not None:
+        return Detector(name="hed", source="HED (ControlNet)", net=load_hed(weights, device), device=device)
+    if prefer == "hed":
+        raise ModelNotFoundError("HED's weights are not on this machine and HF_HUB_OFFLINE forbids to fetch them; unset it once.")
+    folder = find_edges()
+    if folder is None:
+        raise ModelNotFoundError("No edge network is on this machine; train one: python -m sisgen train edges --export checkpoints/edges.")
+    return Detector(name="edges", source="small edge network (BSDS500)", net=load_edges(folder, device), device=device)
+
+
+def hed_condition(picture: NDArray[np.uint8], size: int, detector: Contours | None, *, edges: bool = False) -> Condition:
+    """Make a picture ready for the mapper of soft contours.
+
+    Args:
+        picture: uint8 RGB [H, W, 3] of any size; padded to a square with its border, never stretched.
+        size: the model's picture size in pixels.
+        detector: finds contours; samples went through the same network when the mapper learned. `None` with `edges`.
+        edges: the picture is a map of contours already, white = contour.
+
+    Returns:
+        A condition with `map` float [1, 1, size, size] in [0, 1], 1 = contour.
+
+    Raises:
+        InputError: it is no such picture, or no detector came.
+    """
+    if edges:
+        return Condition(kind="hed", map=luminance(square_picture(picture, size, fill=(0, 0, 0))))
+    if detector is None:
+        raise InputError("A picture needs a detector of contours, but none came; pass load_detector().")
+    return Condition(kind="hed", map=detector.read(square_picture(picture, size)).clamp(0, 1))

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from sisgen.conditions.exemplar import EXEMPLAR, exemplar_condition
 from sisgen.devices import pick_device
-from sisgen.engines.drawings import check_drawings
+from sisgen.engines.drawings import Drawings, check_drawings
 from sisgen.engines.rearrange import RearrangeEngine
+from sisgen.engines.regions import MOST as MOST_SOURCES
+from sisgen.engines.regions import Regions, synthesize_regions
 from sisgen.errors import CheckpointError, InputError
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.hub import DEFAULT_MODEL, Report, find_model, shipped_folder
@@ -213,7 +215,7 @@ class Pipeline:
         truncation: float | None = None,
         strength: float = 1.0,
         weights: Sequence[float] | None = None,
-        style: Inversion | None = None,
+        style: Inversion | Regions | None = None,
         read_back: bool = False,
     ) -> Result:
         """Make one picture a seed.
@@ -226,6 +228,7 @@ class Pipeline:
             weights: how much each of several drawings counts where they meet, at least 0; `None` weighs them alike.
             style: a photograph from `invert`, whose style every picture takes; `seeds` then only name the pictures, and truncation
                 plays no part. Where the drawing is open or repeats the photograph's own labels, its reconstruction stays as it is.
+                Or `Regions`: the classes of one drawing in the styles of several photographs and seeds.
             read_back: also read labels from the pictures and compare them with the drawing.
 
         Returns:
@@ -240,7 +243,9 @@ class Pipeline:
         psi = self.config.defaults.truncation if truncation is None else check_number("truncation", truncation, 0.0, 1.5)
         strength = check_number("strength", strength, 0.0, 1.0)
         drawings = check_drawings(condition, weights, len(seeds), name=self.name, shapes=self._shapes)
-        if style is not None:
+        if isinstance(style, Regions):
+            self._check_regions(style)
+        elif style is not None:
             self._check_style(style)
         checked = (time.perf_counter() - start) * 1000
 
@@ -248,7 +253,7 @@ class Pipeline:
         images, laps = [], []
         for first in range(0, len(seeds), CHUNK):
             part = None if drawings is None else drawings.rows(first, CHUNK)
-            made, timings = self.engine.synthesize(part, seeds[first : first + CHUNK], truncation=psi, strength=strength, photo=style)
+            made, timings = self._make(part, seeds[first : first + CHUNK], style, truncation=psi, strength=strength)
             images.append(made)
             laps.append(timings)
 
@@ -265,8 +270,17 @@ class Pipeline:
         settings["condition"] = None if drawings is None else drawings.kind
         if drawings is not None and len(drawings.weights) > 1:
             settings["weights"] = [round(weight, 4) for weight in drawings.weights]
-        settings["style"] = "seeds" if style is None else "photo"
+        settings["style"] = "seeds" if style is None else "regions" if isinstance(style, Regions) else "photo"
         return Result(images=result, seeds=tuple(seeds), labels=labels, agreement=tuple(agreement), timings=timings, settings=settings)
+
+    def _make(
+        self, drawings: Drawings | None, seeds: Sequence[int], style: Inversion | Regions | None, *, truncation: float, strength: float
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        """Run hops 2 to 4 for one chunk."""
+        if isinstance(style, Regions):
+            names = self.labels.names
+            return synthesize_regions(self.engine, drawings, seeds, style, names, truncation=truncation, strength=strength)
+        return self.engine.synthesize(drawings, seeds, truncation=truncation, strength=strength, photo=style)
 
     def sample_labels(self, seeds: Sequence[int], truncation: float | None = None) -> torch.Tensor:
         """Read the own masks of plain samples with the model's reader: int64 [B, H, W]."""
@@ -371,6 +385,24 @@ class Pipeline:
         shapes = {"mask": (len(self.labels), *sizes)}
         shapes |= {kind: (drawings[kind].channels, *sizes) for kind in DRAWING_KINDS if kind in drawings}
         return shapes | {EXEMPLAR: (proxy.num_clusters, proxy.resolution, proxy.resolution)}
+
+    def _check_regions(self, regions: Regions) -> None:
+        unknown = [name for name in regions.sources if name not in self.labels.names]
+        if unknown:
+            raise InputError(
+                f"Regions must be classes of {', '.join(self.labels.names)}, but {str(unknown[0])[:40]!r} came; name one of them."
+            )
+        if len(set(regions.sources.values())) > MOST_SOURCES:
+            raise InputError(
+                f"At most {MOST_SOURCES} styles go into one picture, but {len(set(regions.sources.values()))} came; leave some out."
+            )
+        if regions.base is not None:
+            self._check_style(regions.base)
+        for source in regions.sources.values():
+            if isinstance(source, Inversion):
+                self._check_style(source)
+            else:
+                check_seeds([source])
 
     def _read_labels(self, images: torch.Tensor) -> torch.Tensor:
         return torch.cat([self.engine.reader.read(part.clamp(-1, 1)) for part in images.split(CHUNK)])

@@ -166,7 +166,7 @@ class RearrangeEngine(nn.Module):
         Returns:
             Images [B, 3, H, W] and the milliseconds of every hop.
         """
-        clock = _Clock(self.device)
+        clock = Clock(self.device)
         style = self.recall(seeds, truncation) if photo is None else self.recall_photo(photo, len(seeds))
         parts = self if photo is None else self.with_tail(photo.tail)
         clock.lap("style")
@@ -310,7 +310,7 @@ def _num_bytes(style: Style) -> int:
     return sum(t.numel() * t.element_size() for t in tensors)
 
 
-class _Clock:
+class Clock:
     """Milliseconds between laps, the device's work included."""
 
     def __init__(self, device: torch.device) -> None:

@@ -23,7 +23,7 @@ SURE = 0.95  # of the reader's confidence in the reconstruction, that it must ha
 ALIKE = 0.6  # share of pixels on which both readings must agree
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Inversion:
     """A photograph brought into a generator.
 

@@ -176,13 +176,13 @@ class Rearranger(nn.Module):
         style = memory.features
         return Features(map=_mix(moved.map, style.map, keep), rgb=_mix(moved.rgb, style.rgb, keep))
 
-    def attend(self, target: ProxyMask, memory: StyleMemory) -> Features:
-        """Attention alone (eq. 1), without keeping what agrees."""
-        size = self.config.resolution
+    def attend(self, target: ProxyMask, memory: StyleMemory, bias: torch.Tensor | None = None) -> Features:
+        """Attention alone (eq. 1), without keeping what agrees; `bias` takes the place of `attention_bias()`."""
+        size, bias = self.config.resolution, self.attention_bias() if bias is None else bias
         queries = F.normalize(self.query(target.probs), dim=1).flatten(2).transpose(1, 2)[:, None]  # [B, 1, T, d]
         queries = queries * self.temperature.exp()
         queries = F.pad(queries, (0, memory.keys.shape[-1] - queries.shape[-1]))
-        out = F.scaled_dot_product_attention(queries, memory.keys, memory.values, attn_mask=self.attention_bias(), scale=1.0)
+        out = F.scaled_dot_product_attention(queries, memory.keys, memory.values, attn_mask=bias, scale=1.0)
         out = out[:, 0].transpose(1, 2).unflatten(2, (size, size))  # [B, C + 3, h, w]
         return Features(map=out[:, :-3], rgb=out[:, -3:])
 

@@ -1,0 +1,130 @@
+"""Shape from one picture, style from another: are the labels of the result those of the shape source?
+
+| row | shape source | how |
+|---|---|---|
+| generated | a plain sample | its own proxy mask |
+| generated, mask | a plain sample | what judge A reads in it, through the mask mapper |
+| generated, mixing | a plain sample | baseline: encoder, coarse style rows of the source, fine ones of the style |
+| photo | a held-out picture | inverted by the encoder, then its shape as `Pipeline.exemplar` gives it |
+| photo, mask | a held-out picture | its exact labels through the mask mapper: the mask tab |
+| photo, mixing | a held-out picture | the baseline, from the encoder's rows |
+
+Judge B reads the results. The references are what A reads in samples, and the exact labels of pictures; where there are no judges or
+no exact labels, the model's own reader stands in, which is told. The baseline's split is the best of `SPLITS`, chosen on the same
+pictures, which favours it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from sisgen.engines.rearrange import latents
+from sisgen.io.images import to_uint8
+from sisgen.nets.reader import Reader
+from sisgen.pipeline import Pipeline
+from sisgen.train.evaluation.inversion import Photos
+from sisgen.train.evaluation.meters import StageMeter
+from sisgen.train.evaluation.stages import STYLE_SEEDS, TARGET_SEEDS, Judges
+from sisgen.train.evaluation.subject import PipelineSubject
+from sisgen.types import LabelSet
+
+SPLITS = (8, 16, 32)  # the last resolution whose style rows count as coarse
+SHOWN = 8
+
+
+def measure_exemplars(
+    pipe: Pipeline, photos: Photos, judges: Judges | None, *, num: int, advance: Callable[[int], object]
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Measure all rows of the table.
+
+    Args:
+        pipe: a model with an encoder.
+        photos: held-out pictures.
+        judges: readers A and B; `None` has the model's own reader stand in for both.
+        num: pictures a row.
+        advance: called with the number of pictures that are done.
+
+    Returns:
+        row -> the report of its `StageMeter`, and rows of pictures for the grid.
+    """
+    own = pipe.engine.reader
+    bench = _Bench(pipe, judges.a if judges else own, judges.b if judges else own, pipe.labels)
+    for i in range(num):
+        photo, labels = photos.photos(i, 1)
+        bench.measure_sample(i)
+        bench.measure_photo(i, photo.to(pipe.device), labels)
+        advance(1)
+    report: dict[str, Any] = {name: meter.report() for name, meter in bench.best().items()}
+    report["judged_by"] = "judge B" if judges else "the model's own reader"
+    return report, {name: torch.cat(pictures) for name, pictures in bench.rows.items()}
+
+
+class _Bench:
+    """What one measurement adds up."""
+
+    def __init__(self, pipe: Pipeline, a: Reader, b: Reader, label_set: LabelSet) -> None:
+        self.pipe, self.a, self.b, self.names = pipe, a, b, label_set.names
+        self.subject = PipelineSubject(pipe)
+        self.meters: dict[str, StageMeter] = {}
+        self.rows: dict[str, list[torch.Tensor]] = {}
+
+    @torch.no_grad()
+    def measure_sample(self, i: int) -> None:
+        """Take the shape of a plain sample."""
+        target, style = TARGET_SEEDS + i, STYLE_SEEDS + i
+        source = self.subject.plain([target])
+        wanted = self.a.read(source)
+        result = self.pipe(self.pipe.exemplar(target), seeds=[style]).images.clamp(-1, 1)
+        self._add("generated", wanted, result)
+        self._add("generated, mask", wanted, self.subject.from_masks(wanted, [style]))
+        self._mix("generated", wanted, source.to(self.pipe.device), style)
+
+    @torch.no_grad()
+    def measure_photo(self, i: int, photo: torch.Tensor, labels: torch.Tensor | None) -> None:
+        """Take the shape of a held-out picture."""
+        style = STYLE_SEEDS + i
+        wanted = self.a.read(photo) if labels is None else labels
+        inversion = self.pipe.invert(to_uint8(photo)[0])
+        result = self.pipe(self.pipe.exemplar(inversion), seeds=[style]).images.clamp(-1, 1)
+        self._add("photo", wanted, result)
+        self._add("photo, mask", wanted, self.subject.from_masks(wanted, [style]))
+        mixed = self._mix("photo", wanted, photo, style)
+        if i < SHOWN:
+            plain = self.subject.plain([style])
+            shown = {"shape": photo, "inverted": inversion.image.clamp(-1, 1), "style": plain, "exemplar": result, "mixing": mixed}
+            for name, picture in shown.items():
+                self.rows.setdefault(name, []).append(picture.cpu())
+
+    def best(self) -> dict[str, StageMeter]:
+        """The meters, of every baseline the best split only."""
+        chosen = {name: meter for name, meter in self.meters.items() if "mixing" not in name}
+        for kind in ("generated", "photo"):
+            splits = [self.meters[f"{kind}, mixing {size}"] for size in self._splits()]
+            chosen[f"{kind}, mixing"] = max(splits, key=lambda meter: meter.report()["miou"] or 0.0)
+        return chosen
+
+    def _splits(self) -> tuple[int, ...]:
+        return tuple(size for size in SPLITS if size < self.pipe.resolution)
+
+    def _mix(self, kind: str, wanted: torch.Tensor, source: torch.Tensor, style: int) -> torch.Tensor:
+        """Mix style rows at every split; the picture of the middle one."""
+        engine = self.pipe.engine
+        assert engine.encoder is not None, "checked by the pipeline"
+        shape = engine.encoder.encode(engine.generator, source)
+        z = latents([style], engine.generator.config.z_dim).to(self.pipe.device)
+        fine = engine.generator.map(z, psi=self.subject.truncation)
+        pictures = []
+        for size in self._splits():
+            first = engine.generator.synthesis.first_row(2 * size)
+            mixed = engine.generator(torch.cat([shape[:, :first], fine[:, first:]], dim=1)).clamp(-1, 1)
+            self._add(f"{kind}, mixing {size}", wanted, mixed)
+            pictures.append(mixed)
+        return pictures[len(pictures) // 2]
+
+    def _add(self, name: str, wanted: torch.Tensor, picture: torch.Tensor) -> None:
+        device = next(self.b.parameters()).device
+        read = self.b.read(picture.to(device))
+        self.meters.setdefault(name, StageMeter(self.names)).add(wanted.cpu(), read.cpu())

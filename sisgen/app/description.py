@@ -6,6 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from sisgen.app.detectors import readable
 from sisgen.app.drawings import encode_runs, to_canvas
 from sisgen.app.models import list_offers
 from sisgen.devices import describe_device, why_no_cuda
@@ -14,10 +15,13 @@ from sisgen.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+
     from sisgen.app.context import Context
     from sisgen.pipeline import Pipeline
 
 EXAMPLES = "examples"  # folder of example drawings inside a model's folder
+MOST_EXAMPLES = 12
 
 
 def describe_model(context: Context, name: str | None) -> dict[str, Any]:
@@ -35,8 +39,8 @@ def describe_model(context: Context, name: str | None) -> dict[str, Any]:
             "device": describe_device(pipe.device),
             "whyNoGpu": why_no_cuda() if pipe.device.type == "cpu" else "",
             "labels": [{"name": n, "color": list(c)} for n, c in zip(pipe.labels.names, pipe.labels.colors, strict=True)],
-            "kinds": list(getattr(pipe, "kinds", ("mask",))),
-            "photos": getattr(pipe, "has_encoder", False),
+            "kinds": readable(pipe.kinds),
+            "photos": pipe.has_encoder,
             "truncation": float(pipe.defaults.get("truncation", 1.0)),
             "seed": int(pipe.defaults.get("seed", 0)),
             "classSeeds": {key: list(seeds)[:32] for key, seeds in pipe.class_seeds.items()},
@@ -54,16 +58,20 @@ def space_address(environment: Mapping[str, str]) -> str | None:
 
 
 def read_examples(context: Context, pipe: Pipeline) -> list[dict[str, str]]:
-    """Read the example drawings that fit a model, name and runs each: its own ones, else those of this server that fit."""
+    """Read the example drawings that fit a model, name and runs each."""
+    return [{"name": name, "runs": encode_runs(labels)} for name, labels in read_masks(context, pipe)]
+
+
+def read_masks(context: Context, pipe: Pipeline) -> list[tuple[str, np.ndarray]]:
+    """Read the example masks that fit a model, name and int64 [256, 256] each: its own ones, else those of this server that fit."""
     from sisgen.io.labels import read_labels
 
     own = pipe.folder / EXAMPLES if pipe.folder is not None else None
-    examples = []
-    for path in sorted((own if own is not None and own.is_dir() else context.examples).glob("*.png"))[:12]:
+    masks = []
+    for path in sorted((own if own is not None and own.is_dir() else context.examples).glob("*.png"))[:MOST_EXAMPLES]:
         try:
             labels = read_labels(path, pipe.labels)
         except InputError:
             continue
-        name = path.stem.lstrip("0123456789-").replace("-", " ")
-        examples.append({"name": name, "runs": encode_runs(to_canvas(labels, pipe.labels))})
-    return examples
+        masks.append((path.stem.lstrip("0123456789-").replace("-", " "), to_canvas(labels, pipe.labels)))
+    return masks

@@ -102,7 +102,7 @@ def fit_labels(labels: np.ndarray, label_set: LabelSet, side: int) -> np.ndarray
 
 
 def encode_runs(labels: np.ndarray) -> str:
-    """Write a drawing as runs: pairs of a cell's value (255 for unpainted) and a length as a base-128 number, all in base64."""
+    """Write a drawing of any kind as runs: pairs of a cell's value (255 for unpainted) and a length as a base-128 number, all in base64."""
     cells = np.where(labels == UNPAINTED, EMPTY, labels).ravel()
     starts = np.flatnonzero(np.diff(cells, prepend=-1))
     lengths = np.diff(starts, append=cells.size)

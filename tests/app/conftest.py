@@ -6,19 +6,27 @@ import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sisgen.app.context import Context, Registry
 from sisgen.app.launch import prepare_environment, serve
+from sisgen.app.limits import LINE_KINDS
 from sisgen.app.serve.live import Lane
 from sisgen.app.settings import Settings, default_examples
 from sisgen.app.training.runner import Trainings
+from sisgen.engines.rearrange import latents
+from sisgen.inversion.encoder import Encoder, encoder_config
+from sisgen.io.configs import to_dict
 from sisgen.pipeline import Pipeline
+from sisgen.proxy.drawing_mapper import DrawingMapper, DrawingMapperConfig
+from sisgen.train.checkpoints import export_parts
 
 CHROMIUM_FLAGS = [
     "--headless",
@@ -33,11 +41,29 @@ CHROMIUM_FLAGS = [
 
 
 @pytest.fixture(scope="session")
-def app_context(tiny_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+def able_pipeline(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """The tiny model that reads all drawings and photographs, too, with random weights."""
+    folder = tmp_path_factory.mktemp("able") / "tiny"
+    shutil.copytree(tiny_model, folder)
+    torch.manual_seed(2)
+    sizes = {kind: DrawingMapperConfig(channels=1, num_clusters=5, resolution=32, proxy_resolution=16, width=8) for kind in LINE_KINDS}
+    sizes["scribble"] = replace(sizes["sketch"], channels=4)
+    generator = Pipeline.from_pretrained(folder, device="cpu").engine.generator
+    encoder = Encoder(encoder_config(generator.config))
+    encoder.measure_spread(generator, latents(range(64), 8))
+    torch.nn.init.normal_(encoder.change.weight, std=0.2)
+    parts = {"encoder": encoder, **{f"mapper_{kind}": DrawingMapper(size) for kind, size in sizes.items()}}
+    configs = {"encoder": to_dict(encoder.config), "drawing_mappers": {kind: to_dict(size) for kind, size in sizes.items()}}
+    export_parts(folder, parts, configs)
+    return Pipeline.from_pretrained(folder, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def app_context(able_pipeline: Pipeline, tiny_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     trainings = Trainings()
 
     def load(name: str) -> Pipeline:
-        return tiny_pipeline if name in ("tiny", "other") else Pipeline.from_pretrained(name, device="cpu")
+        return {"tiny": able_pipeline, "other": tiny_pipeline}.get(name) or Pipeline.from_pretrained(name, device="cpu")
 
     context = Context(
         settings=Settings(model="tiny"),

@@ -17,10 +17,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from sisgen.app import actions, mask_actions, models
+from sisgen.app import actions, mask_actions, models, tracing
 from sisgen.app.description import describe_model
 from sisgen.app.drawings import encode_runs, read_drawing
-from sisgen.app.limits import MAX_CANVAS_BYTES, MAX_FILE_BYTES, read_whole
+from sisgen.app.limits import MAX_CANVAS_BYTES, MAX_FILE_BYTES, Wish, read_whole
 from sisgen.app.painting import encode_shown
 from sisgen.app.serve import label_routes
 from sisgen.app.serve.requests import Handler, guarded, read_body, read_settings, read_visitor, wait_for
@@ -39,12 +39,16 @@ def build_routes(context: Context) -> list[BaseRoute]:
         "reading": _reading,
         "open-mask": _open_mask,
         "save-mask": _save_mask,
+        "trace": _trace_body,
+        "labels": _labels,
         "save-picture": _save_picture,
         **label_routes.POSTS,
     }
     gets: dict[str, Handler] = {
         "model": _model,
         "sample": _sample,
+        "trace": _trace_sample,
+        "examples": _examples,
         "palette": _palette,
         "health": _health,
         "download": _download,
@@ -101,6 +105,32 @@ async def _sample(context: Context, request: Request) -> Response:
     future = await run_in_threadpool(actions.submit_sample, context, read_visitor(request), read_settings(request))
     labels = await wait_for(request, future)
     return JSONResponse({"runs": encode_runs(labels)})
+
+
+async def _trace_sample(context: Context, request: Request) -> Response:
+    wish = read_settings(request)
+    return await _answer_trace(context, request, wish, tracing.of_sample(wish))
+
+
+async def _trace_body(context: Context, request: Request) -> Response:
+    wish, data = read_settings(request), await read_body(request, MAX_FILE_BYTES)
+    read = tracing.of_canvas if request.query_params.get("of") == "mask" else tracing.of_file
+    return await _answer_trace(context, request, wish, await run_in_threadpool(read, data))
+
+
+async def _answer_trace(context: Context, request: Request, wish: Wish, source: Any) -> Response:
+    trace = tracing.read_trace(request.query_params, wish.kind)
+    cells = await wait_for(request, tracing.submit_trace(context, read_visitor(request), wish, trace, source))
+    return JSONResponse({"runs": encode_runs(cells), "by": tracing.DETECTORS.get(wish.kind)})
+
+
+async def _examples(context: Context, request: Request) -> Response:
+    return JSONResponse(await wait_for(request, tracing.submit_examples(context, read_visitor(request), read_settings(request))))
+
+
+async def _labels(context: Context, request: Request) -> Response:
+    wish, data = read_settings(request), await read_body(request, MAX_FILE_BYTES)
+    return JSONResponse({"runs": encode_runs(await run_in_threadpool(tracing.read_picture_labels, context, wish, data))})
 
 
 async def _open_mask(context: Context, request: Request) -> Response:

@@ -1,0 +1,191 @@
+"""The tabs of scribbles and lines in a real browser: draw, open, switch, send, link; and the picture follows."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.browser
+
+
+def settle(page: Any, tab: str) -> None:
+    page.wait_for_selector(f"#{tab}-tab .sis-studio:not([aria-busy])", timeout=20000)
+    page.wait_for_selector(f"#{tab}-tab .sis-picture[data-state=fresh]", timeout=20000)
+
+
+def show(page: Any, tab: str) -> None:
+    page.locator(f"[role=tab][data-tab={tab}]").click()
+    settle(page, tab)
+
+
+def drag(page: Any, tab: str, *points: tuple[int, int]) -> None:
+    box = page.locator(f"#{tab}-tab .sis-canvas").bounding_box()
+    spots = [(box["x"] + (x + 0.5) * box["width"] / 256, box["y"] + (y + 0.5) * box["height"] / 256) for x, y in points]
+    page.mouse.move(*spots[0])
+    page.mouse.down()
+    for spot in spots[1:]:
+        page.mouse.move(*spot, steps=4)
+    page.mouse.up()
+
+
+def cells(page: Any, tab: str) -> np.ndarray:
+    """What is on the canvas: how opaque each cell is, uint8 [256, 256]."""
+    script = """(tab) => {
+      const { data } = document.querySelector(`#${tab}-tab .sis-canvas`).getContext('2d').getImageData(0, 0, 256, 256);
+      let text = '';
+      for (let i = 3; i < data.length; i += 4) text += String.fromCharCode(data[i]);
+      return btoa(text);
+    }"""
+    return np.frombuffer(base64.b64decode(page.evaluate(script, tab)), np.uint8).reshape(256, 256)
+
+
+def wait_for_lines(page: Any, tab: str, before: np.ndarray) -> np.ndarray:
+    """Wait until another drawing is on the canvas and its picture beside it."""
+    for _ in range(150):
+        if (cells(page, tab) != before).any():
+            settle(page, tab)
+            return cells(page, tab)
+        page.wait_for_timeout(100)
+    raise AssertionError("the drawing stays the same")
+
+
+def shown(page: Any, tab: str) -> str:
+    """Fingerprint of the tab's picture."""
+    script = """async (tab) => {
+      const bytes = new Uint8Array(await (await fetch(document.querySelector(`#${tab}-tab .sis-image`).src)).arrayBuffer());
+      return [bytes.length, bytes.reduce((sum, byte, i) => (sum * 31 + byte * (i % 7 + 1)) >>> 0, 7)].join(' ');
+    }"""
+    return page.evaluate(script, tab)
+
+
+def wait_for_other(page: Any, tab: str, before: str) -> None:
+    for _ in range(150):
+        if shown(page, tab) != before:
+            return settle(page, tab)
+        page.wait_for_timeout(100)
+    raise AssertionError("the picture stays the same")
+
+
+@pytest.fixture
+def sketch_file(tmp_path: Path) -> Path:
+    """White chalk on a blackboard: a square."""
+    pixels = np.full((120, 160, 3), 20, np.uint8)
+    pixels[30:90, 40:44] = pixels[30:90, 116:120] = pixels[30:34, 40:120] = pixels[86:90, 40:120] = 240
+    path = tmp_path / "chalk.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_a_scribble_opens_with_an_example_and_the_picture_follows(page: Any) -> None:
+    show(page, "scribble")
+    drawn = (cells(page, "scribble") > 0).mean()
+    assert 0.005 < drawn < 0.4, "strokes, not a whole mask"
+    before = shown(page, "scribble")
+    page.keyboard.press("3")
+    drag(page, "scribble", (40, 200), (200, 200), (200, 60))
+    wait_for_other(page, "scribble", before)
+    page.keyboard.press("Control+z")
+    settle(page, "scribble")
+    assert shown(page, "scribble") == before
+    drag(page, "scribble", (20, 20), (60, 60))
+    settle(page, "scribble")
+    kept = cells(page, "scribble")
+    page.wait_for_timeout(300)
+    page.reload()
+    settle(page, "scribble")
+    assert (cells(page, "scribble") == kept).all(), "a reload keeps the tab and its drawing"
+
+
+def test_lines_are_drawn_opened_and_switched(page: Any, sketch_file: Path, photograph: Path, errors: list[str]) -> None:
+    show(page, "sketch")
+    before = shown(page, "sketch")
+    drag(page, "sketch", (30, 30), (220, 60), (60, 220))
+    wait_for_other(page, "sketch", before)
+    drawn = cells(page, "sketch")
+    page.locator("#sketch-tab [data-file]").set_input_files(sketch_file)
+    lines = wait_for_lines(page, "sketch", drawn)
+    assert lines[128, 60:76].max() > 120, "chalk is a line"
+    assert lines[128, 128] == 0, "the board is paper"
+    page.locator("#sketch-tab [data-kind=canny]").click()
+    edges = wait_for_lines(page, "sketch", lines * 0)
+    assert (edges != lines).any(), "the same picture's edges"
+    page.locator("#sketch-tab [data-kind=sketch]").click()
+    settle(page, "sketch")
+    assert (cells(page, "sketch") == lines).all(), "each kind has a drawing of its own"
+    page.locator("#sketch-tab [data-file]").set_input_files(photograph)
+    page.get_by_role("button", name="Find its lines").click()
+    page.wait_for_function("() => document.querySelector('#sketch-tab [data-kind=canny]').ariaChecked === 'true'")
+    assert all("422" in error for error in errors)
+    errors.clear()
+
+
+def test_a_drawing_goes_from_tab_to_tab_and_a_link_brings_it_back(page: Any) -> None:
+    page.get_by_role("button", name="Send to another tab").click()
+    page.get_by_role("menuitem", name="This drawing to Scribble").click()
+    settle(page, "scribble")
+    assert 0.005 < (cells(page, "scribble") > 0).mean() < 0.4, "a mask is thinned to strokes"
+    page.get_by_role("button", name="Send to another tab").click()
+    page.get_by_role("menuitem", name="This picture to Sketch").click()
+    settle(page, "sketch")
+    drag(page, "sketch", (10, 128), (240, 128))
+    settle(page, "sketch")
+    drawn = cells(page, "sketch")
+    link = page.evaluate(
+        """async () => {
+          const script = performance.getEntriesByType('resource').map((entry) => entry.name).find((name) => name.endsWith('session.js'));
+          return (await import(script)).session.link();
+        }"""
+    )
+    page.evaluate("() => localStorage.clear()")
+    page.goto("about:blank")
+    page.goto(link)
+    settle(page, "sketch")
+    assert (cells(page, "sketch") == drawn).all()
+    page.locator("#sketch-tab .sis-past .sis-thumb").first.wait_for(timeout=15000)
+    show(page, "mask")
+    page.locator("#mask-tab .sis-past .sis-thumb").first.click()
+    settle(page, "sketch")
+    assert (cells(page, "sketch") == drawn).all(), "history is one for all tabs and leads back to the right one"
+
+
+def test_a_model_that_cannot_read_lines_says_so(page: Any) -> None:
+    show(page, "sketch")
+    page.get_by_role("button", name="Model").click()
+    page.locator(".sis-models [data-name=other]").click()
+    page.locator(".sis-toast", has_text="has not learned to read line drawings").wait_for()
+    settle(page, "mask")
+    assert "is-lacking" in page.locator("[role=tab][data-tab=sketch]").get_attribute("class")
+    page.locator("[role=tab][data-tab=scribble]").click()
+    page.locator(".sis-toast", has_text="has not learned to read scribbles").wait_for()
+    assert page.locator("#mask-tab .sis-studio").is_visible()
+
+
+def test_before_and_after_by_a_slider(page: Any) -> None:
+    page.keyboard.press("c")
+    slider = page.locator("#mask-tab [data-divide]")
+    slider.wait_for()
+    page.locator("#mask-tab .sis-before[src]").wait_for()
+    slider.fill("20")
+    assert "20%" in page.locator("#mask-tab .sis-picture").get_attribute("style")
+    page.keyboard.press("c")
+    assert slider.is_hidden()
+
+
+@pytest.mark.parametrize("tab", ["scribble", "sketch"])
+def test_no_tab_scrolls_sideways_on_a_phone(browser: Any, page_url: str, tab: str) -> None:
+    visit = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page = visit.new_page()
+    page.goto(page_url)
+    settle(page, "mask")
+    show(page, tab)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+    nameless = page.evaluate("""() => [...document.querySelectorAll('.sis-studio button, .sis-studio input')]
+      .filter((node) => node.offsetParent && !(node.ariaLabel || node.labels?.length || node.textContent.trim()))
+      .map((node) => node.outerHTML)""")
+    assert nameless == []
+    visit.close()

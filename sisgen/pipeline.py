@@ -6,10 +6,11 @@ import logging
 import math
 import numbers
 import os
+import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,12 @@ from numpy.typing import NDArray
 
 from sisgen.conditions.exemplar import EXEMPLAR, exemplar_condition
 from sisgen.devices import pick_device
+from sisgen.editing.directions import FILE as DIRECTIONS_FILE
+from sisgen.editing.directions import Direction, load_directions
+from sisgen.editing.styles import StyleRows
+from sisgen.editing.unsupervised import ganspace_directions, sefa_directions
 from sisgen.engines.drawings import Drawings, check_drawings
-from sisgen.engines.rearrange import RearrangeEngine
+from sisgen.engines.rearrange import RearrangeEngine, latents
 from sisgen.engines.regions import MOST as MOST_SOURCES
 from sisgen.engines.regions import Regions, synthesize_regions
 from sisgen.errors import CheckpointError, InputError
@@ -215,7 +220,7 @@ class Pipeline:
         truncation: float | None = None,
         strength: float = 1.0,
         weights: Sequence[float] | None = None,
-        style: Inversion | Regions | None = None,
+        style: Inversion | StyleRows | Regions | None = None,
         read_back: bool = False,
     ) -> Result:
         """Make one picture a seed.
@@ -227,7 +232,7 @@ class Pipeline:
             strength: 0 keeps the sample's arrangement, 1 follows the drawing.
             weights: how much each of several drawings counts where they meet, at least 0; `None` weighs them alike.
             style: a photograph from `invert`, whose style every picture takes; `seeds` then only name the pictures, and truncation
-                plays no part. Where the drawing is open or repeats the photograph's own labels, its reconstruction stays as it is.
+                plays no part; so it is with `StyleRows`, from `edit` for instance. Where the drawing is open or repeats the photograph's own labels, its reconstruction stays as it is.
                 Or `Regions`: the classes of one drawing in the styles of several photographs and seeds.
             read_back: also read labels from the pictures and compare them with the drawing.
 
@@ -245,6 +250,8 @@ class Pipeline:
         drawings = check_drawings(condition, weights, len(seeds), name=self.name, shapes=self._shapes)
         if isinstance(style, Regions):
             self._check_regions(style)
+        elif isinstance(style, StyleRows):
+            self._check_rows(style.ws)
         elif style is not None:
             self._check_style(style)
         checked = (time.perf_counter() - start) * 1000
@@ -270,11 +277,11 @@ class Pipeline:
         settings["condition"] = None if drawings is None else drawings.kind
         if drawings is not None and len(drawings.weights) > 1:
             settings["weights"] = [round(weight, 4) for weight in drawings.weights]
-        settings["style"] = "seeds" if style is None else "regions" if isinstance(style, Regions) else "photo"
+        settings["style"] = "seeds" if style is None else "regions" if isinstance(style, Regions) else "photo" if isinstance(style, Inversion) else "rows"
         return Result(images=result, seeds=tuple(seeds), labels=labels, agreement=tuple(agreement), timings=timings, settings=settings)
 
     def _make(
-        self, drawings: Drawings | None, seeds: Sequence[int], style: Inversion | Regions | None, *, truncation: float, strength: float
+        self, drawings: Drawings | None, seeds: Sequence[int], style: Inversion | StyleRows | Regions | None, *, truncation: float, strength: float
     ) -> tuple[torch.Tensor, dict[str, float]]:
         """Run hops 2 to 4 for one chunk."""
         if isinstance(style, Regions):
@@ -325,6 +332,41 @@ class Pipeline:
         cut = self.config.rearranger.resolution
         return invert(self.engine, photo, cut=cut, steps=steps, tune_steps=tuning, squeezenet=squeezenet, progress=progress, stop=stop)
 
+    def directions(self) -> list[Direction]:
+        """List the ways in which styles can be edited: those learned for this model, then SeFa's and GANSpace's."""
+        name, learned = DIRECTIONS_FILE, []
+        if self.folder is not None and name in self.config.files:
+            learned = load_directions(self.folder / name, self.config.generator.w_dim, sha256=self.config.files[name])
+        count = min(8, self.config.generator.w_dim)
+        return [*learned, *sefa_directions(self.engine.generator, count), *ganspace_directions(self.engine.generator, count)]
+
+    def style_rows(self, seeds: Sequence[int], truncation: float | None = None) -> torch.Tensor:
+        """Give the style rows of seeds: float [B, S, D]."""
+        psi = self.config.defaults.truncation if truncation is None else check_number("truncation", truncation, 0.0, 1.5)
+        z = latents(check_seeds(seeds), self.config.generator.z_dim).to(self.device)
+        return self.engine.generator.map(z, psi=psi)
+
+    def edit(
+        self, source: int | Inversion | StyleRows, direction: Direction, strength: float, *, truncation: float | None = None
+    ) -> Inversion | StyleRows:
+        """Move a style along a direction; with a drawing, shapes stay on it.
+
+        Args:
+            source: a seed, a photograph from `invert`, or rows.
+            direction: from `directions`, or your own.
+            strength: in standard deviations, -10..10.
+            truncation: psi of a seed; `None` takes the model's own.
+
+        Returns:
+            What `style=` takes.
+
+        Raises:
+            InputError: the direction is another model's, or the strength out of range.
+        """
+        if isinstance(source, (Inversion, StyleRows)):
+            return replace(source, ws=direction.apply(source.ws, strength), key=secrets.token_hex(8))
+        return StyleRows(ws=direction.apply(self.style_rows([source], truncation), strength))
+
     def exemplar(self, source: Inversion | int, truncation: float | None = None) -> Condition:
         """Take the shape of a photograph or of a sample as a drawing.
 
@@ -374,9 +416,11 @@ class Pipeline:
     def _check_style(self, style: Inversion) -> None:
         if not isinstance(style, Inversion):
             raise InputError(f"style must be a photograph from `invert`, but it is a {type(style).__name__}; invert one first.")
-        sizes = self.config.generator
-        check_shape("style.ws", style.ws, (1, sizes.num_ws, sizes.w_dim))
+        self._check_rows(style.ws)
         check_shape("style.labels", style.labels, (1, self.resolution, self.resolution))
+
+    def _check_rows(self, ws: torch.Tensor) -> None:
+        check_shape("style.ws", ws, (1, self.config.generator.num_ws, self.config.generator.w_dim))
 
     @property
     def _shapes(self) -> dict[str, tuple[int, int, int]]:
@@ -441,6 +485,9 @@ def _read_config(folder: Path) -> ModelConfig:
         raise CheckpointError(f"{path} must have format {FORMAT}, but it has {content.get('format')}; update sisgen or the model.")
     config = from_dict(ModelConfig, content, where=str(path), largest=None)
     check_label_set(config.labels)
+    sizes, encoder = config.generator, config.encoder
+    if encoder is not None and (encoder.z_dim, encoder.w_dim, encoder.num_ws) != (sizes.z_dim, sizes.w_dim, sizes.num_ws):
+        raise CheckpointError(f"{path} must give the encoder the generator's latents, but they differ; train the encoder again.")
     if "mask" not in config.mappers:
         raise CheckpointError(f"{path} must name a mapper for masks, but it names none; run `python -m sisgen train mapper`.")
     unknown = sorted(set(config.drawing_mappers) - set(DRAWING_KINDS))
@@ -457,10 +504,7 @@ def _load_engine(folder: Path, config: ModelConfig) -> RearrangeEngine:
         return load_module(folder / name, build, sha256=config.files[name])
 
     sizes = config.encoder
-    drawings = {
-        kind: part(f"mapper_{kind}", lambda sizes=sizes: DrawingMapper(sizes))  # type: ignore[misc]
-        for kind, sizes in config.drawing_mappers.items()
-    }
+    drawings = {kind: part(f"mapper_{kind}", lambda sizes=sizes: DrawingMapper(sizes)) for kind, sizes in config.drawing_mappers.items()}
     return RearrangeEngine(
         generator=part("generator", lambda: StyleGAN2(config.generator)),
         clusters=part("proxy", lambda: FeatureClusters(config.proxy)),

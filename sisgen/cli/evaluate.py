@@ -27,11 +27,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--conditions", type=count, nargs="?", const=200, default=0, metavar="NUM", help=words)
     words = "edge network that finds the contours of hed (default: gradients of several scales)"
     parser.add_argument("--edges", type=Path, metavar="FOLDER", help=words)
+    words = "photographs to invert and to take shapes from (alone: 50)"
+    parser.add_argument("--inversion", type=count, nargs="?", const=50, default=0, metavar="NUM", help=words)
     parser.add_argument(
         "--readers", type=Path, default=Path("checkpoints/readers"), help="folder with the judges a and b (default: %(default)s)"
     )
     parser.add_argument("--squeezenet", type=Path, default=Path("checkpoints/squeezenet"), help="its folder (default: %(default)s)")
-    parser.add_argument("--cache", type=Path, help="cache of real pictures for the FD (default: render them)")
+    parser.add_argument("--cache", type=Path, help="cache of real pictures for --fd and --inversion (default: render them)")
     parser.add_argument("--truncation", type=number(0.0, 1.5), help="psi of all pictures (default: the model's)")
     parser.add_argument("--batch", type=count, default=8, help="pictures at once (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/evaluation"), help="folder for JSON, grid and plot (default: %(default)s)")
@@ -45,8 +47,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         SisgenError: the model, a judge or an argument cannot be used.
     """
-    if not args.stages and not args.fd and not args.conditions:
-        raise InputError("evaluate must know what to measure, but none of --stages, --fd, --conditions was given; pass --stages.")
+    if not args.stages and not args.fd and not args.conditions and not args.inversion:
+        flags = "--stages, --fd, --conditions, --inversion"
+        raise InputError(f"evaluate must know what to measure, but none of {flags} was given; pass --stages.")
     if set(args.stages) - set("abcde"):
         raise InputError(f"--stages must be letters of abcde, but it is {args.stages!r}; pass --stages alone for all.")
 
@@ -56,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
 
     names = [field.name for field in dataclasses.fields(EvaluationConfig)]
     config = EvaluationConfig(**{name: getattr(args, name) for name in names})
-    with tqdm(total=(config.samples if config.stages else 0) + 5 * config.fd + 4 * config.conditions, unit="picture", disable=None) as bar:
+    total = (config.samples if config.stages else 0) + 5 * config.fd + 4 * config.conditions + 2 * config.inversion
+    with tqdm(total=total, unit="picture", disable=None) as bar:
         report = evaluate(config, bar.update)
     print_report(report)
     print(f"Written to {args.out}: evaluation.json and its pictures.")
@@ -76,6 +80,8 @@ def print_report(report: dict[str, Any]) -> None:
         print(f"{stage:18}{show_percent(scores['miou']):>7}{show_percent(scores['accuracy']):>7}  {cells}")
     for kind, scores in report.get("conditions", {}).items():
         print_condition(kind, scores)
+    if "inversion" in report:
+        print_photos(report)
     if report.get("distances"):
         print("SqueezeNet-FD  " + ", ".join(f"{name} {value}" for name, value in report["distances"].items()))
 
@@ -95,3 +101,16 @@ def print_condition(kind: str, scores: dict[str, Any]) -> None:
     for name in ("lines", "chance", "self", "proxy"):
         line = scores[name]
         print(f"  {name:16}{show_percent(line['f']):>7}{show_percent(line['precision']):>7}{show_percent(line['recall']):>7}")
+
+
+def print_photos(report: dict[str, Any]) -> None:
+    """Print how near photographs come, and how shapes of pictures are followed."""
+    from sisgen.train.evaluation.meters import show_percent
+
+    print(f"{'inversion':18}{'L2':>8}{'perc':>8}{'SSIM':>8}{'seconds':>9}   of {report['photos']}")
+    for name, line in report["inversion"].items():
+        print(f"  {name:16}{line['l2']:>8.4f}{line['perceptual']:>8.4f}{line['ssim']:>8.4f}{line['seconds']:>9.2f}")
+    print(f"{'exemplar':18}{'mIoU':>7}{'acc':>7}   read by {report['exemplars']['judged_by']}")
+    for name, line in report["exemplars"].items():
+        if name != "judged_by":
+            print(f"  {name:16}{show_percent(line['miou']):>7}{show_percent(line['accuracy']):>7}")

@@ -24,24 +24,23 @@ import torch
 from sisgen.engines.rearrange import latents
 from sisgen.io.images import to_uint8
 from sisgen.nets.reader import Reader
-from sisgen.pipeline import Pipeline
 from sisgen.train.evaluation.inversion import Photos
 from sisgen.train.evaluation.meters import StageMeter
 from sisgen.train.evaluation.stages import STYLE_SEEDS, TARGET_SEEDS, Judges
 from sisgen.train.evaluation.subject import PipelineSubject
-from sisgen.types import LabelSet
+from sisgen.types import Condition
 
 SPLITS = (8, 16, 32)  # the last resolution whose style rows count as coarse
 SHOWN = 8
 
 
 def measure_exemplars(
-    pipe: Pipeline, photos: Photos, judges: Judges | None, *, num: int, advance: Callable[[int], object]
+    subject: PipelineSubject, photos: Photos, judges: Judges | None, *, num: int, advance: Callable[[int], object]
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Measure all rows of the table.
 
     Args:
-        pipe: a model with an encoder.
+        subject: a model with an encoder.
         photos: held-out pictures.
         judges: readers A and B; `None` has the model's own reader stand in for both.
         num: pictures a row.
@@ -50,12 +49,12 @@ def measure_exemplars(
     Returns:
         row -> the report of its `StageMeter`, and rows of pictures for the grid.
     """
-    own = pipe.engine.reader
-    bench = _Bench(pipe, judges.a if judges else own, judges.b if judges else own, pipe.labels)
+    own = subject.pipe.engine.reader
+    bench = _Bench(subject, judges.a if judges else own, judges.b if judges else own)
     for i in range(num):
         photo, labels = photos.photos(i, 1)
         bench.measure_sample(i)
-        bench.measure_photo(i, photo.to(pipe.device), labels)
+        bench.measure_photo(i, photo.to(subject.pipe.device), labels)
         advance(1)
     report: dict[str, Any] = {name: meter.report() for name, meter in bench.best().items()}
     report["judged_by"] = "judge B" if judges else "the model's own reader"
@@ -65,9 +64,8 @@ def measure_exemplars(
 class _Bench:
     """What one measurement adds up."""
 
-    def __init__(self, pipe: Pipeline, a: Reader, b: Reader, label_set: LabelSet) -> None:
-        self.pipe, self.a, self.b, self.names = pipe, a, b, label_set.names
-        self.subject = PipelineSubject(pipe)
+    def __init__(self, subject: PipelineSubject, a: Reader, b: Reader) -> None:
+        self.subject, self.pipe, self.a, self.b = subject, subject.pipe, a, b
         self.meters: dict[str, StageMeter] = {}
         self.rows: dict[str, list[torch.Tensor]] = {}
 
@@ -76,8 +74,8 @@ class _Bench:
         """Take the shape of a plain sample."""
         target, style = TARGET_SEEDS + i, STYLE_SEEDS + i
         source = self.subject.plain([target])
-        wanted = self.a.read(source)
-        result = self.pipe(self.pipe.exemplar(target), seeds=[style]).images.clamp(-1, 1)
+        wanted = self.a.read(source.to(self.pipe.device))
+        result = self._follow(self.pipe.exemplar(target, self.subject.truncation), style)
         self._add("generated", wanted, result)
         self._add("generated, mask", wanted, self.subject.from_masks(wanted, [style]))
         self._mix("generated", wanted, source.to(self.pipe.device), style)
@@ -88,7 +86,7 @@ class _Bench:
         style = STYLE_SEEDS + i
         wanted = self.a.read(photo) if labels is None else labels
         inversion = self.pipe.invert(to_uint8(photo)[0])
-        result = self.pipe(self.pipe.exemplar(inversion), seeds=[style]).images.clamp(-1, 1)
+        result = self._follow(self.pipe.exemplar(inversion), style)
         self._add("photo", wanted, result)
         self._add("photo, mask", wanted, self.subject.from_masks(wanted, [style]))
         mixed = self._mix("photo", wanted, photo, style)
@@ -109,6 +107,9 @@ class _Bench:
     def _splits(self) -> tuple[int, ...]:
         return tuple(size for size in SPLITS if size < self.pipe.resolution)
 
+    def _follow(self, shape: Condition, style: int) -> torch.Tensor:
+        return self.pipe(shape, seeds=[style], truncation=self.subject.truncation).images.clamp(-1, 1)
+
     def _mix(self, kind: str, wanted: torch.Tensor, source: torch.Tensor, style: int) -> torch.Tensor:
         """Mix style rows at every split; the picture of the middle one."""
         engine = self.pipe.engine
@@ -125,6 +126,5 @@ class _Bench:
         return pictures[len(pictures) // 2]
 
     def _add(self, name: str, wanted: torch.Tensor, picture: torch.Tensor) -> None:
-        device = next(self.b.parameters()).device
-        read = self.b.read(picture.to(device))
-        self.meters.setdefault(name, StageMeter(self.names)).add(wanted.cpu(), read.cpu())
+        read = self.b.read(picture.to(self.pipe.device))
+        self.meters.setdefault(name, StageMeter(self.subject.labels.names)).add(wanted.cpu(), read.cpu())

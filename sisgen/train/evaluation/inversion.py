@@ -18,7 +18,6 @@ from sisgen.pipeline import Pipeline
 from sisgen.train.evaluation.sources import RenderedPairs
 
 STEPS = (0, 20, 100)  # of refinement
-NAMES = {0: "encoder", 20: "+20 steps", 100: "+100 steps"}
 SHOWN = 8
 
 
@@ -42,17 +41,17 @@ class RenderedPhotos:
 
 
 class CachePhotos:
-    """The pictures of a cache."""
+    """The pictures of a cache; `labelled` = its labels, where it has any, are of the model's classes."""
 
-    def __init__(self, cache: PortraitCache, *, least: int) -> None:
+    def __init__(self, cache: PortraitCache, *, least: int, labelled: bool) -> None:
         if len(cache) < least:
             raise InputError(f"The cache {cache.path} must hold at least {least} pictures, but it holds {len(cache)}; lower --inversion.")
-        self.cache = cache
+        self.cache, self.labelled = cache, labelled and cache.has_labels
 
     def photos(self, start: int, num: int) -> tuple[torch.Tensor, torch.Tensor | None]:
         """See `Photos`."""
         indices = range(start, start + num)
-        return self.cache.images(indices), self.cache.labels(indices) if self.cache.has_labels else None
+        return self.cache.images(indices), self.cache.labels(indices) if self.labelled else None
 
 
 def open_photos(pipe: Pipeline, cache: PortraitCache | None, num: int) -> Photos:
@@ -67,7 +66,7 @@ def open_photos(pipe: Pipeline, cache: PortraitCache | None, num: int) -> Photos
         return RenderedPhotos(RenderedPairs(pipe.resolution, pipe.labels))
     if cache.size != pipe.resolution:
         raise InputError(f"The cache {cache.path} must hold pictures of {pipe.resolution} px, but they have {cache.size}; write another.")
-    return CachePhotos(cache, least=num)
+    return CachePhotos(cache, least=num, labelled=pipe.labels.names == PORTRAIT_LABELS.names)
 
 
 def measure_inversion(
@@ -94,7 +93,7 @@ def measure_inversion(
         floor = generator(mean).clamp(-1, 1)
     for i in range(num):
         photo = photos.photos(i, 1)[0].to(pipe.device)
-        found = {NAMES[steps]: pipe.invert(to_uint8(photo)[0], steps=steps) for steps in STEPS}
+        found = {_name(steps): pipe.invert(to_uint8(photo)[0], steps=steps) for steps in STEPS}
         pictures = {"mean picture": floor} | {name: one.image.clamp(-1, 1) for name, one in found.items()}
         for name, picture in pictures.items():
             scores = _compare(picture, photo, net) | {"seconds": _seconds(found.get(name))}
@@ -108,6 +107,10 @@ def measure_inversion(
         advance(1)
     report = {name: {key: round(value, 4) for key, value in line.items()} for name, line in sums.items()}
     return report, {name: torch.cat(pictures) for name, pictures in rows.items()}
+
+
+def _name(steps: int) -> str:
+    return f"+{steps} steps" if steps else "encoder"
 
 
 @torch.no_grad()

@@ -19,6 +19,8 @@ from sisgen.nets.squeezenet import load_squeezenet
 from sisgen.pipeline import Pipeline
 from sisgen.train.evaluation.conditions import ConditionResults, measure_conditions
 from sisgen.train.evaluation.distances import measure_distances
+from sisgen.train.evaluation.exemplars import measure_exemplars
+from sisgen.train.evaluation.inversion import measure_inversion, open_photos
 from sisgen.train.evaluation.report import draw_grid, write_report
 from sisgen.train.evaluation.sources import FD_SEEDS, CachePairs, RenderedPairs
 from sisgen.train.evaluation.stages import Judges, RealPairs, run_stages
@@ -37,16 +39,17 @@ class EvaluationConfig:
     fd: int = 0  # pictures a set; 0 = no distances
     conditions: int = 0  # pictures a kind of scribbles and lines; 0 = none
     edges: Path | None = None  # folder of the network that finds the contours of "hed"; None takes gradients
+    inversion: int = 0  # photographs to invert, and to take shapes from; 0 = none
     readers: Path | None = None  # folder of the judges a and b; None takes the shipped ones
     squeezenet: Path | None = None  # its folder; None takes the shipped one
-    cache: Path | None = None  # real pictures for the distances; None renders them
+    cache: Path | None = None  # real pictures for the distances, held-out ones for the inversion; None renders them
     truncation: float | None = None  # None = the model's own
     batch: int = 8
     device: str | None = None
 
 
 def evaluate(config: EvaluationConfig, advance: Callable[[int], object] = lambda num: None) -> dict[str, Any]:
-    """Measure a model and write `evaluation.json`, `grid.png`, `stages.png` and `conditions.png`.
+    """Measure a model and write `evaluation.json`, `grid.png`, `stages.png`, `conditions.png`, `inversion.png` and `exemplars.png`.
 
     Args:
         config: what is measured.
@@ -82,6 +85,10 @@ def evaluate(config: EvaluationConfig, advance: Callable[[int], object] = lambda
         if drawn.rows:
             save_png(config.out / "conditions.png", draw_grid(drawn.rows, subject.labels, order=tuple(drawn.rows)))
 
+    # Photographs.
+    if config.inversion:
+        report |= _measure_photos(config, subject, device, advance)
+
     # Distances.
     if config.fd:
         net = load_squeezenet(config.squeezenet or shipped_folder("squeezenet"), device)
@@ -101,6 +108,21 @@ def _measure_conditions(
     network = None if config.edges is None else load_edges(config.edges)
     num, batch = config.conditions, config.batch
     return measure_conditions(subject, judge, test, network=network, samples=num, batch=batch, advance=advance)
+
+
+def _measure_photos(config: EvaluationConfig, subject: PipelineSubject, device: Any, advance: Callable[[int], object]) -> dict[str, Any]:
+    """Measure how near photographs come, and how the shape of pictures is followed; the judges serve where they know the classes."""
+    net = load_squeezenet(config.squeezenet or shipped_folder("squeezenet"), device)
+    cache = None if config.cache is None else PortraitCache(config.cache)
+    photos = open_photos(subject.pipe, cache, config.inversion)
+    known = subject.labels.names == PORTRAIT_LABELS.names
+    judges = load_judges(config.readers or shipped_folder("readers"), subject, device) if known else None
+    report: dict[str, Any] = {"photos": "rendered test portraits" if cache is None else str(cache.path)}
+    report["inversion"], inverted = measure_inversion(subject.pipe, photos, net, num=config.inversion, advance=advance)
+    report["exemplars"], shaped = measure_exemplars(subject, photos, judges, num=config.inversion, advance=advance)
+    for name, rows in (("inversion", inverted), ("exemplars", shaped)):
+        save_png(config.out / f"{name}.png", draw_grid(rows, subject.labels, order=tuple(rows)))
+    return report
 
 
 def load_judges(folder: Path, subject: PipelineSubject, device: Any) -> Judges:

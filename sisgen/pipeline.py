@@ -232,8 +232,8 @@ class Pipeline:
             strength: 0 keeps the sample's arrangement, 1 follows the drawing.
             weights: how much each of several drawings counts where they meet, at least 0; `None` weighs them alike.
             style: a photograph from `invert`, whose style every picture takes; `seeds` then only name the pictures, and truncation
-                plays no part; so it is with `StyleRows`, from `edit` for instance. Where the drawing is open or repeats the photograph's own labels, its reconstruction stays as it is.
-                Or `Regions`: the classes of one drawing in the styles of several photographs and seeds.
+                plays no part. Where the drawing is open or repeats the photograph's own labels, its reconstruction stays as it is.
+                Or `StyleRows`, from `edit` for instance. Or `Regions`: the classes of one drawing in several styles.
             read_back: also read labels from the pictures and compare them with the drawing.
 
         Returns:
@@ -277,11 +277,17 @@ class Pipeline:
         settings["condition"] = None if drawings is None else drawings.kind
         if drawings is not None and len(drawings.weights) > 1:
             settings["weights"] = [round(weight, 4) for weight in drawings.weights]
-        settings["style"] = "seeds" if style is None else "regions" if isinstance(style, Regions) else "photo" if isinstance(style, Inversion) else "rows"
+        settings["style"] = {type(None): "seeds", Regions: "regions", StyleRows: "rows"}.get(type(style), "photo")
         return Result(images=result, seeds=tuple(seeds), labels=labels, agreement=tuple(agreement), timings=timings, settings=settings)
 
     def _make(
-        self, drawings: Drawings | None, seeds: Sequence[int], style: Inversion | StyleRows | Regions | None, *, truncation: float, strength: float
+        self,
+        drawings: Drawings | None,
+        seeds: Sequence[int],
+        style: Inversion | StyleRows | Regions | None,
+        *,
+        truncation: float,
+        strength: float,
     ) -> tuple[torch.Tensor, dict[str, float]]:
         """Run hops 2 to 4 for one chunk."""
         if isinstance(style, Regions):

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from sisgen.conditions.exemplar import EXEMPLAR
+from sisgen.editing.styles import StyleRows
 from sisgen.engines.drawings import Drawings, blend_drawings
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.inversion.encoder import Encoder
@@ -108,14 +109,15 @@ class RearrangeEngine(nn.Module):
             return self.recall(seeds, truncation)
         return _join([style for style in found if style is not None])
 
-    def recall_photo(self, inversion: Inversion, count: int = 1) -> Style:
-        """Prepare a photograph as the style of `count` pictures, or take it from the cache."""
+    def recall_photo(self, inversion: Inversion | StyleRows, count: int = 1) -> Style:
+        """Prepare a photograph or style rows as the style of `count` pictures, or take it from the cache."""
         key = (inversion.key, 1.0)
         with self._lock:
             style = self._cache.get(key)
         if style is None:
             ws = inversion.ws.to(self.device)
-            style = prepare_rows(self.with_tail(inversion.tail), ws, self.reader, inversion.labels.to(self.device))
+            labels = None if inversion.labels is None else inversion.labels.to(self.device)
+            style = prepare_rows(self.with_tail(inversion.tail), ws, self.reader, labels)
         with self._lock:
             self._store({key: style}, [key])
         return _join([style] * count)
@@ -152,7 +154,7 @@ class RearrangeEngine(nn.Module):
         *,
         truncation: float,
         strength: float,
-        photo: Inversion | None = None,
+        photo: Inversion | StyleRows | None = None,
     ) -> tuple[torch.Tensor, dict[str, float]]:
         """Make pictures.
 
@@ -161,7 +163,7 @@ class RearrangeEngine(nn.Module):
             seeds: one a picture.
             truncation: psi.
             strength: 0 keeps the samples' own arrangement, 1 follows the drawing.
-            photo: an inverted photograph whose style all pictures take; `None` takes those of the seeds.
+            photo: an inverted photograph, or style rows, whose style all pictures take; `None` takes those of the seeds.
 
         Returns:
             Images [B, 3, H, W] and the milliseconds of every hop.
@@ -182,17 +184,17 @@ class RearrangeEngine(nn.Module):
 
     def map_condition(self, condition: Condition | Drawings, style: Style, strength: float = 1.0) -> ProxyMask:
         """Map drawings to a proxy mask; places that no drawing decides keep the style sample's own."""
-        several = isinstance(condition, Drawings)
-        parts = [self.read_condition(one, style) for one in (condition.conditions if several else (condition,))]
-        drawn, covered = blend_drawings(parts, condition.weights if several else (1.0,))
+        drawings = condition if isinstance(condition, Drawings) else Drawings(conditions=(condition,), weights=(1.0,))
+        parts = [self.read_condition(one, style) for one in drawings.conditions]
+        drawn, covered = blend_drawings(parts, drawings.weights)
         return ProxyMask(probs=blend_proxies(drawn, style.memory.own, covered * strength))
 
     def read_condition(self, condition: Condition, style: Style) -> tuple[torch.Tensor, torch.Tensor]:
         """Read what a drawing wants, [B, K, h, w], and how far it decides every place, [B, 1, h, w] in [0, 1]."""
         given, count = condition.map.to(self.device), style.ws.shape[0]
         if condition.kind == EXEMPLAR or condition.kind in self.drawing_mappers:
-            probs = given if condition.kind == EXEMPLAR else self.drawing_mappers[condition.kind].read(given).probs
-            probs = probs.expand(count, -1, -1, -1)
+            mapper = None if condition.kind == EXEMPLAR else self.drawing_mappers[condition.kind]
+            probs = (mapper.read(given).probs if isinstance(mapper, DrawingMapper) else given).expand(count, -1, -1, -1)
             return probs, torch.ones_like(probs[:, :1])
         whole, painted = fill_unpainted(given.expand(count, -1, -1, -1), style.labels)
         probs = self.mapper.read(whole).probs

@@ -1,0 +1,1 @@
+"""Edits of styles: from style rows `ws` to other style rows."""

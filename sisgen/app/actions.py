@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sisgen.app.context import Context, Registry
+    from sisgen.app.photos import Photo
     from sisgen.types import LabelSet
 
 STROKE, READING, VARIATION = 0, 1, 2  # ranks in the lane: what a visitor waits for goes first
@@ -50,15 +51,28 @@ def submit_cells(
     context: Context, visitor: str, wish: Wish, cells: np.ndarray, *, rank: int = STROKE, read_back: bool = False
 ) -> Future[Painted]:
     """Queue a drawing of the kind that `wish` names, of any size, with values as `drawings.read_drawing` gives them."""
+    model = wish.model or context.registry.default
+    blank, brought = is_blank(wish.kind, cells), {}
+    if wish.photo is not None:
+        photo = context.photos.get(wish.photo, model)
+        edited = not blank and bool((own_labels(context, photo) != cells).any())
+        brought = {"photo": f"{wish.photo} {photo.inversion.key}", "use": wish.use, "edited": edited, "inversion": photo.inversion}
     batch = PaintBatch(
         registry=context.registry,
-        model=wish.model or context.registry.default,
+        model=model,
         truncation=wish.truncation,
         strength=wish.strength,
         read_back=read_back,
-        kind=None if is_blank(wish.kind, cells) else wish.kind,
+        kind=None if blank else wish.kind,
+        **brought,
     )
     return queue(context, visitor, batch, Drawing(cells=cells, seed=wish.seed), rank)
+
+
+def own_labels(context: Context, photo: Photo) -> np.ndarray:
+    """Areas of a photograph on the canvas, int64 [256, 256]."""
+    with context.registry.lease(photo.model) as pipe:
+        return to_canvas(photo.inversion.labels[0].cpu().numpy(), pipe.labels)
 
 
 def queue(context: Context, visitor: str, key: Any, payload: Any, rank: int) -> Future[Any]:

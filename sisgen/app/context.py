@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sisgen.app.models import Downloads
+from sisgen.app.photos import Photos
 from sisgen.app.training.runner import Trainings
 from sisgen.errors import InputError
 
@@ -140,6 +141,7 @@ class Context:
         lane: the one queue in front of the device for short work.
         examples: folder with example drawings.
         downloads: how far models are that are being fetched.
+        photos: what visitors brought, for a while.
         trainings: the one place where visitors' models are trained.
     """
 
@@ -148,4 +150,5 @@ class Context:
     lane: Lane
     examples: Path
     downloads: Downloads = field(default_factory=Downloads)
+    photos: Photos = field(default_factory=Photos)
     trainings: Trainings = field(default_factory=Trainings)

@@ -6,6 +6,7 @@ import base64
 import binascii
 import io
 import math
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,8 +28,10 @@ EMPTY = 255  # of an unpainted cell in an index map, and of blank paper in a dra
 LABEL_KINDS = ("mask", "scribble")  # drawn with classes
 LINE_KINDS = ("sketch", "canny", "hed", "depth")  # drawn in greys: 0 is the full line (or the nearest), 255 blank (or the farthest)
 KINDS = (*LABEL_KINDS, *LINE_KINDS)
+USES = ("edit", "shape", "style")  # of a photograph: all of it, its shape under other styles, its style on another drawing
 
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 _URL_START = "data:image/png;base64,"
 
 
@@ -42,6 +45,8 @@ class Wish:
         truncation: the "variety" of the page, in [0, 1.5]; `None` leaves it to the model.
         strength: how firmly the drawing is followed, in [0, 1].
         kind: what the drawing is, one of `KINDS`.
+        photo: token of the visitor's photograph; `None` for none.
+        use: what is taken from the photograph, one of `USES`.
     """
 
     model: str | None = None
@@ -49,13 +54,15 @@ class Wish:
     truncation: float | None = None
     strength: float = 1.0
     kind: str = "mask"
+    photo: str | None = None
+    use: str = "edit"
 
 
 def read_wish(values: Mapping[str, object]) -> Wish:
     """Check the settings that came with a request.
 
     Args:
-        values: any of "model", "seed", "truncation", "strength", "kind", as text or numbers; what is missing takes its default.
+        values: any of "model", "seed", "truncation", "strength", "kind", "photo", "use", as text or numbers; the rest takes its defaults.
 
     Raises:
         InputError: a value is no number, not finite or out of range, or there is no such kind.
@@ -66,6 +73,9 @@ def read_wish(values: Mapping[str, object]) -> Wish:
     kind = values.get("kind") or "mask"
     if kind not in KINDS:
         raise InputError(f"A drawing is one of {', '.join(KINDS)}, but {_short(kind)} came; reload the page.")
+    photo, use = values.get("photo"), values.get("use") or "edit"
+    if use not in USES or (photo and not (isinstance(photo, str) and _TOKEN.fullmatch(photo))):
+        raise InputError("The page names a photograph that there cannot be; open it again.")
     truncation = values.get("truncation")
     return Wish(
         model=model,
@@ -73,6 +83,8 @@ def read_wish(values: Mapping[str, object]) -> Wish:
         truncation=None if truncation in (None, "") else read_number("variety", truncation, 0.0, MAX_TRUNCATION),
         strength=read_number("strength", values.get("strength", 1.0), 0.0, 1.0),
         kind=str(kind),
+        photo=str(photo) if photo else None,
+        use=str(use),
     )
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from sisgen.app import api, label_tab, mask_tab, scribble_tab, sketch_tab
+from sisgen.app import api, label_tab, mask_tab, photo_tab, scribble_tab, sketch_tab
 from sisgen.app.context import Context
 from sisgen.app.serve.routes import STATIC
 from sisgen.app.widgets import mount, read_markup
 
-TABS: tuple[ModuleType, ...] = (mask_tab, scribble_tab, sketch_tab, label_tab)
+TABS: tuple[ModuleType, ...] = (mask_tab, scribble_tab, sketch_tab, photo_tab, label_tab)
 TITLE = "sisgen: draw where things go, get a picture"
 
 # Before anything is painted on the screen: the visitor's choice of light or dark, else the system's; and the first tab.

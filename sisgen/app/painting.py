@@ -17,6 +17,7 @@ from sisgen.errors import InputError
 
 if TYPE_CHECKING:
     from sisgen.app.context import Registry
+    from sisgen.inversion.inversion import Inversion
     from sisgen.types import Agreement
 
 SHOWN = 512  # side at which a picture is shown, in pixels
@@ -69,6 +70,10 @@ class PaintBatch:
         strength: how firmly the drawings are followed, in [0, 1].
         read_back: whether to read labels and agreement back.
         kind: what the drawings are; `None` when nothing at all was drawn, so that plain samples are asked for.
+        photo: names a visitor's photograph in the state that it has; `None` for none.
+        use: what is taken from it, one of `limits.USES`.
+        edited: whether the drawings differ from the photograph's own areas.
+        inversion: the photograph.
     """
 
     registry: Registry
@@ -77,6 +82,10 @@ class PaintBatch:
     strength: float
     read_back: bool
     kind: str | None
+    photo: str | None = None
+    use: str = "edit"
+    edited: bool = True
+    inversion: Inversion | None = field(default=None, compare=False)
 
     def __call__(self, drawings: Sequence[Drawing]) -> list[Painted]:
         """Paint them all.
@@ -90,12 +99,15 @@ class PaintBatch:
             started = time.perf_counter()
             cells = [drawing.cells for drawing in drawings]
             condition = None if self.kind is None else make_condition(self.kind, cells, pipe)
+            if self.inversion is not None and self.use == "shape" and not self.edited:
+                condition = pipe.exemplar(self.inversion)
             result = _spare_memory(
                 pipe,
                 condition,
                 seeds=[drawing.seed for drawing in drawings],
                 truncation=self.truncation,
                 strength=self.strength,
+                style=None if self.use == "shape" else self.inversion,
                 read_back=self.read_back,
             )
             images = np.asarray(to_uint8(result.images))  # [B, H, W, 3]

@@ -29,6 +29,8 @@ FIRST_EXAMPLE = 20  # samples whose lines are examples start here
 DEEPEST = 24  # steps from a border that are counted when a mask is thinned to strokes
 LOW, HIGH, MOST = 0.1, 0.2, 2.6  # of Canny's thresholds, and what they may be at most
 LEAST = 0.01
+STRENGTHS = (0.2, 0.1, 0.05, 0.02)  # of the lines of a picture, until there are more than a few
+FEW = 0.01
 DETECTORS: dict[str, str] = {}  # what is said about how lines of a kind are found, once that is known
 
 
@@ -174,7 +176,12 @@ def _strong_lines(picture: np.ndarray, size: int) -> Condition:
     from sisgen.nets.lines import canny, luminance
     from sisgen.types import Condition
 
-    return Condition(kind="sketch", map=canny(luminance(square_picture(picture, size)), 2 * LOW, 2 * HIGH, sigma=1.4))
+    grey, lines = luminance(square_picture(picture, size)), None
+    for level in STRENGTHS:
+        lines = canny(grey, level, 2 * level, sigma=1.4)
+        if float(lines.mean()) > FEW:
+            break
+    return Condition(kind="sketch", map=lines)
 
 
 def thin_mask(labels: np.ndarray, pipe: Pipeline) -> np.ndarray:

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from sisgen.app.serve.turnstile import Turnstile
 from sisgen.errors import SisgenError
 
 
@@ -48,11 +49,15 @@ class Lane:
     Args:
         run: (key, payloads) -> answers, one a payload, in order.
         config: limits.
+
+    Attributes:
+        turn: in front of the device, for those who share it with this lane.
     """
 
     def __init__(self, run: Callable[[Any, list[Any]], Sequence[Any]], config: LaneConfig | None = None) -> None:
         self._run = run
         self._config = config or LaneConfig()
+        self.turn = Turnstile()
         self._jobs: list[_Job] = []
         self._changed = threading.Condition()
         self._seen: dict[str, float] = {}  # visitor -> time of the last stroke
@@ -145,7 +150,8 @@ class Lane:
 
     def _answer(self, batch: list[_Job]) -> None:
         try:
-            answers = self._run(batch[0].key, [job.payload for job in batch])
+            with self.turn.short():
+                answers = self._run(batch[0].key, [job.payload for job in batch])
         except Exception as error:  # whatever went wrong belongs to the requests, the lane goes on
             if len(batch) == 1:
                 batch[0].future.set_exception(error)

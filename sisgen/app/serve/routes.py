@@ -22,7 +22,7 @@ from sisgen.app.description import describe_model
 from sisgen.app.drawings import encode_runs, read_drawing
 from sisgen.app.limits import MAX_CANVAS_BYTES, MAX_FILE_BYTES, Wish, read_whole
 from sisgen.app.painting import encode_shown
-from sisgen.app.serve import label_routes
+from sisgen.app.serve import label_routes, photo_routes
 from sisgen.app.serve.requests import Handler, guarded, read_body, read_settings, read_visitor, wait_for
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def build_routes(context: Context) -> list[BaseRoute]:
         "labels": _labels,
         "save-picture": _save_picture,
         **label_routes.POSTS,
+        **photo_routes.POSTS,
     }
     gets: dict[str, Handler] = {
         "model": _model,
@@ -53,6 +54,7 @@ def build_routes(context: Context) -> list[BaseRoute]:
         "health": _health,
         "download": _download,
         **label_routes.GETS,
+        **photo_routes.GETS,
     }
     routes: list[BaseRoute] = [Mount(f"{PREFIX}/static/{static_version()}", _Static(directory=STATIC))]
     routes += [Route(f"{PREFIX}/{name}", guarded(context, handler), methods=["POST"]) for name, handler in posts.items()]

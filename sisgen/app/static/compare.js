@@ -32,7 +32,7 @@ export class Compare {
   async follow() {
     if (!this.on) return;
     try {
-      const { url } = await this.plain();
+      const { url } = await (this.studio.before?.() ?? this.plain());
       this.before.src = url;
       this.before.hidden = !this.on;
     } catch {

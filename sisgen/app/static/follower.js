@@ -24,7 +24,7 @@ export class Follower {
       paint: (job) => this.paint(job),
       current: () => hand.job(),
       show: (picture, job, number) => job.model === session.model.name && this.picture.show(picture, number),
-      refuse: (error) => toast(error.message, { error: true }),
+      refuse: async (error) => (await hand.refused?.(error)) || toast(error.message, { error: true }),
       stale: (yes) => this.picture.stale(yes),
     });
   }

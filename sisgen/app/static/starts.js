@@ -15,6 +15,7 @@ export class Starts {
    */
   constructor(strip, hand) {
     Object.assign(this, { strip, hand });
+    this.words = { own: "Sample", name: "This sample's own drawing" };
     this.forget();
   }
 
@@ -42,7 +43,7 @@ export class Starts {
     const colors = this.hand.colors(), blank = new Uint8Array(CELLS).fill(EMPTY);
     const tiles = [thumb("Blank", { canvas: miniature(blank, colors), caption: "Blank", pick: () => this.hand.start(blank) })];
     const own = this.sample?.seed === this.hand.settings.seed ? miniature(this.sample.map, colors) : null;
-    tiles.push(thumb("This sample's own drawing", { canvas: own, caption: "Sample", pick: () => this.startFromSample() }));
+    tiles.push(thumb(this.words.name, { canvas: own, caption: this.words.own, pick: () => this.startFromSample() }));
     for (const { name, map, seed } of this.examples) {
       const how = seed === undefined ? { anew: true } : { seed };
       tiles.push(thumb(`Example: ${name}`, { canvas: miniature(map, colors), pick: () => this.hand.start(map, how) }));

@@ -162,7 +162,7 @@ export class Studio {
   async begin() {
     this.takeModel();
     const handed = session.take(this.name);
-    this.restore(handed ? await this.arrived(handed) : await this.firstState(), { step: false });
+    this.restore((await this.arrived(handed)) ?? (await this.firstState()), { step: false });
     this.bench.setTool("brush");
     this.history.render();
     this.bench.studio.removeAttribute("aria-busy");
@@ -250,13 +250,20 @@ export class Studio {
   }
 
   async takeUp(state) {
-    this.restore(await this.arrived(state));
+    const arrived = await this.arrived(state);
+    if (arrived) this.restore(arrived);
   }
 
-  /** A state from elsewhere, with the model that it was made with. */
+  /** A state from elsewhere, with the model that it was made with; null where that fails, after a message. */
   async arrived(state) {
+    if (!state) return null;
     await this.chooseModelOf(state);
-    return state.sent ? this.receive(state) : state;
+    try {
+      return state.sent ? await this.receive(state) : state;
+    } catch (error) {
+      toast(error.message, { error: true });
+      return null;
+    }
   }
 
   /** Make a drawing of what another tab has sent: the same classes, unless a tab knows better. */

@@ -97,10 +97,15 @@ def load_gan(model: str | Path, *, generator: StyleGAN2, average: StyleGAN2, dis
         Pictures that its generator had seen.
     """
     folder = find_model(str(model)).path
-    load_part(folder, "generator_raw", generator)
+    load_raw(folder, generator)
     load_part(folder, "generator", average)
     load_part(folder, "discriminator", discriminator)
     return int(read_json(folder / "config.json").get("images_seen", 0))
+
+
+def load_raw(folder: Path, generator: StyleGAN2) -> None:
+    """Load the weights that training goes on from: the raw ones, else the averaged ones, which is all that small releases carry."""
+    load_part(folder, "generator_raw" if has_part(folder, "generator_raw", {}) else "generator", generator)
 
 
 def load_discriminator(folder: str | Path, config: StyleGAN2Config) -> Discriminator:

@@ -32,7 +32,7 @@ from sisgen.io.configs import read_json
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.pyramid import pyramid_distance
 from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages, load_squeezenet
-from sisgen.train.checkpoints import export_parts, has_part, load_fitting, load_part
+from sisgen.train.checkpoints import export_parts, has_part, load_fitting, load_part, load_raw
 from sisgen.train.command import finish, start
 from sisgen.train.critics import Critic, FeatureCritic, Judged, PixelCritic
 from sisgen.train.ema import update_ema
@@ -136,7 +136,7 @@ class WarmupTask(GANTask):
     def load(self, model: str | Path) -> None:
         """Go on from a model, with its encoder and discriminator as far as they fit: another resolution begins with other blocks."""
         folder = find_model(str(model)).path
-        load_part(folder, "generator_raw", self.generator)
+        load_raw(folder, self.generator)
         load_part(folder, "generator", self.average)
         self.seen_before = int(read_json(folder / CONFIG_FILE).get("images_seen", 0))
         for stem, network in (("discriminator", self.discriminator), (ENCODER_FILE, self.encoder)):

@@ -134,6 +134,18 @@ def test_training_starts_warm_from_a_model(trained: Path, tmp_path: Path) -> Non
     assert read_json(tmp_path / "again" / "config.json")["images_seen"] == 4 + 2
 
 
+def test_training_goes_on_from_the_average_where_a_release_left_the_raw_weights_out(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "model", tmp_path / "model")
+    content = read_json(tmp_path / "model" / "config.json")
+    (tmp_path / "model" / "generator_raw.safetensors").unlink()
+    files = {name: sum_ for name, sum_ in content["files"].items() if name != "generator_raw.safetensors"}
+    write_json(tmp_path / "model" / "config.json", {**content, "files": files})
+    task = GANTask(GANConfig(generator=load_generator(tmp_path / "model").config, unpack=2), PortraitCache(trained / "cache"), seed=9)
+    task.load(tmp_path / "model")
+    for raw, average in zip(task.generator.parameters(), task.average.parameters()):
+        assert torch.equal(raw, average)
+
+
 def test_a_warm_start_keeps_the_average(trained: Path, tmp_path: Path) -> None:
     """After a million pictures one step moves the average by little, though this run has seen none yet."""
     shutil.copytree(trained / "model", tmp_path / "model")

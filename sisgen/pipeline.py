@@ -341,16 +341,22 @@ class Pipeline:
     def directions(self) -> list[Direction]:
         """List the ways in which styles can be edited: those learned for this model, then SeFa's and GANSpace's."""
         name, learned = DIRECTIONS_FILE, []
-        if self.folder is not None and name in self.config.files:
+        fitted_to = self.config.training.get("directions", {}).get("fitted_to", self._generator)
+        if fitted_to != self._generator:
+            log.warning("The directions of '%s' were learned on another generator and are left out; learn them again.", self.name)
+        elif self.folder is not None and name in self.config.files:
             learned = load_directions(self.folder / name, self.config.generator.w_dim, sha256=self.config.files[name])
         count = min(8, self.config.generator.w_dim)
         return [*learned, *sefa_directions(self.engine.generator, count), *ganspace_directions(self.engine.generator, count)]
 
+    def latents(self, seeds: Sequence[int]) -> torch.Tensor:
+        """Give the latents of seeds, those of the official tools: float [B, z_dim]."""
+        return latents(check_seeds(seeds), self.config.generator.z_dim).to(self.device)
+
     def style_rows(self, seeds: Sequence[int], truncation: float | None = None) -> torch.Tensor:
         """Give the style rows of seeds: float [B, S, D]."""
         psi = self.config.defaults.truncation if truncation is None else check_number("truncation", truncation, 0.0, 1.5)
-        z = latents(check_seeds(seeds), self.config.generator.z_dim).to(self.device)
-        return self.engine.generator.map(z, psi=psi)
+        return self.engine.generator.map(self.latents(seeds), psi=psi)
 
     def edit(
         self, source: int | Inversion | StyleRows, direction: Direction, strength: float, *, truncation: float | None = None

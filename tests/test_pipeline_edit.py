@@ -48,6 +48,8 @@ def test_learned_directions_travel_in_the_models_folder(tiny_model, tmp_path):
     directions = Pipeline.from_pretrained(folder, device="cpu").directions()
     assert [one.name for one in directions[:2]] == ["light", "sefa-1"]
     assert torch.equal(find_direction("light", directions).vector, vector)
+    write_json(folder / "config.json", {**content, "training": {"directions": {"fitted_to": "another generator's"}}})
+    assert Pipeline.from_pretrained(folder, device="cpu").directions()[0].name == "sefa-1"
 
 
 def test_rows_of_another_model_are_refused(tiny_pipeline):

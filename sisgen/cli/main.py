@@ -11,7 +11,22 @@ import sisgen
 from sisgen.cli.arguments import Parser
 from sisgen.errors import SisgenError
 
-VERBS = ("generate", "invert", "data", "train", "ablate", "evaluate", "evaluate-edges", "release", "push", "convert", "adapt")
+VERBS = (
+    "generate",
+    "invert",
+    "edit",
+    "directions",
+    "video",
+    "data",
+    "train",
+    "ablate",
+    "evaluate",
+    "evaluate-edges",
+    "release",
+    "push",
+    "convert",
+    "adapt",
+)
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 

@@ -49,7 +49,14 @@ def hub_library(name, **options):
     return snapshot_download(name, **options)
 
 
-JOBS = {job.__name__: job for job in (find, push, pipeline, page, hub_library)}
+def hed(allow_network=True):
+    from sisgen.hub.hed import find_hed
+
+    found = find_hed(allow_network=allow_network)
+    return None if found is None else str(found)
+
+
+JOBS = {job.__name__: job for job in (find, push, pipeline, page, hub_library, hed)}
 
 
 def main():

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from sisgen.nets.lines import gaussian_blur
 
 PAPER_CELLS = 32  # a side; shading is smoother than this
+CLOSED = 5  # cells; what is narrower than this is no paper
 FAINTEST = 0.06  # ink that is less than this share of the paper's brightness is noise
 PALEST = 0.12  # contrast that the darkest lines of a drawing must reach, or it counts as blank
 SPECK = 5  # pixels of 128 that a mark needs, or it is dirt
@@ -26,11 +27,11 @@ def find_ink(gray: torch.Tensor) -> torch.Tensor:
     """
     if float(_border(gray).median()) < 0.5 and float(gray.median()) < 0.5:
         gray = 1 - gray
-    # Paper: the brightest around, smooth; a photographed page is darker in its corners.
+    # Paper: lines closed up, smooth; a photographed page is darker in its corners.
     step = max(1, gray.shape[-1] // PAPER_CELLS)
     brightest = F.max_pool2d(gray, step, stride=step, ceil_mode=True)
-    brightest = F.max_pool2d(brightest, 5, stride=1, padding=2)
-    paper = F.interpolate(gaussian_blur(brightest, 2.0), size=gray.shape[-2:], mode="bilinear", align_corners=False)
+    closed = -F.max_pool2d(-F.max_pool2d(brightest, CLOSED, stride=1, padding=CLOSED // 2), CLOSED, stride=1, padding=CLOSED // 2)
+    paper = F.interpolate(gaussian_blur(closed, 1.0), size=gray.shape[-2:], mode="bilinear", align_corners=False)
     return (1 - gray / paper.clamp_min(0.05)).clamp(0, 1)
 
 

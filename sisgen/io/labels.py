@@ -20,6 +20,7 @@ from sisgen.types import LabelSet
 
 UNPAINTED_INDEX = 255  # what unpainted pixels hold in a file
 FAR = 20.0  # RGB distance from which a colour belongs to no class; palettes keep their colours 40 apart
+WHITE = 248  # least channel of white paper
 SOLID_SHARE = 0.05  # a foreign colour with this share of the painted pixels is no soft edge
 MAX_PALETTE_BYTES = 100_000
 CLASS_NAME = re.compile(r"\w[\w -]{0,23}")
@@ -48,7 +49,7 @@ def check_label_set(label_set: LabelSet) -> LabelSet:
 
 
 def read_labels(
-    source: Source, label_set: LabelSet, *, limits: ImageLimits = DEFAULT_LIMITS, allow_blank: bool = False
+    source: Source, label_set: LabelSet, *, limits: ImageLimits = DEFAULT_LIMITS, allow_blank: bool = False, paper: bool = False
 ) -> NDArray[np.int64]:
     """Read a mask from an indexed PNG, a grey label PNG or a coloured PNG in the model's palette.
 
@@ -60,6 +61,7 @@ def read_labels(
         label_set: the model's classes.
         limits: what it may measure; a mask is never scaled here.
         allow_blank: accept a mask in which nothing is painted (a canvas may be blank, a file may not).
+        paper: take white for unpainted in coloured pictures, as under scribbles, unless a class is that bright.
 
     Returns:
         int64 [H, W] of class ids, -1 where nothing is painted.
@@ -72,7 +74,10 @@ def read_labels(
     if image.mode == "P":
         labels = _from_indexed(image, label_set, name)
     elif image.mode in ("RGB", "RGBA", "CMYK", "YCbCr"):
-        labels = _from_colors(np.asarray(image.convert("RGBA")), label_set, name)
+        rgba = np.array(image.convert("RGBA"))
+        if paper and max(min(color) for color in label_set.colors) < WHITE:
+            rgba[(rgba[..., :3] >= WHITE).all(axis=2), 3] = 0
+        labels = _from_colors(rgba, label_set, name)
     else:
         labels = _from_ids(_grey_values(image), label_set, name)
     if not allow_blank and not (labels != UNPAINTED).any():

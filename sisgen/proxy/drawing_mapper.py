@@ -41,12 +41,17 @@ class DrawingMapperConfig:
             raise InputError(f"A drawing mapper's resolution must be 1, 2 or 4 times its proxy's, but they are {sizes}; correct it.")
 
 
+def group_norm(width: int) -> nn.GroupNorm:
+    """Normalise in up to 8 groups of at least 2 channels: at 1 x 1, a channel alone has no spread."""
+    return nn.GroupNorm(math.gcd(8, max(1, width // 2)), width)
+
+
 class Block(nn.Module):
     """Residual convolution of the normalised input."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(math.gcd(8, width), width)
+        self.norm = group_norm(width)
         self.conv = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -84,7 +89,7 @@ class DrawingMapper(nn.Module):
         self.levels = nn.ModuleList(nn.Sequential(Block(below), Block(below)) for _ in range(3))
         self.context = nn.Linear(below, below)
         self.ups = nn.ModuleList([Up(below, below), Up(below, below), Up(below, width)])
-        self.norm = nn.GroupNorm(math.gcd(8, width), width)
+        self.norm = group_norm(width)
         self.scale = config.proxy_resolution * 4 // config.resolution  # sub-pixels of the head
         self.head = nn.Conv2d(width, config.num_clusters * self.scale**2, 1)
 

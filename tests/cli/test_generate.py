@@ -30,23 +30,23 @@ def touch(folder, *names):
 def test_a_folder_gives_one_job_a_mask(tmp_path):
     masks = touch(tmp_path / "masks", "b.png", "a.png", ".hidden.png", "notes.txt")
 
-    jobs = plan_jobs(masks, [3, 1, 3], tmp_path / "out", overwrite=False)
+    jobs = plan_jobs({"mask": masks}, [3, 1, 3], tmp_path / "out", overwrite=False)
 
-    assert [job.mask.name for job in jobs] == ["a.png", "b.png"]
+    assert [job.drawings["mask"].name for job in jobs] == ["a.png", "b.png"]
     assert {seed: path.name for seed, path in jobs[0].outputs.items()} == {3: "a_seed3.png", 1: "a_seed1.png"}
 
 
 def test_existing_pictures_are_skipped_unless_told(tmp_path):
     out = touch(tmp_path / "out", "sample_seed1.png")
 
-    assert list(plan_jobs(None, [0, 1], out, overwrite=False)[0].outputs) == [0]
-    assert list(plan_jobs(None, [0, 1], out, overwrite=True)[0].outputs) == [0, 1]
+    assert list(plan_jobs({}, [0, 1], out, overwrite=False)[0].outputs) == [0]
+    assert list(plan_jobs({}, [0, 1], out, overwrite=True)[0].outputs) == [0, 1]
 
 
 def test_masks_that_differ_in_suffix_only_keep_apart(tmp_path):
     masks = touch(tmp_path / "masks", "a.png", "a.gif")
 
-    outputs = [path.name for job in plan_jobs(masks, [0], tmp_path / "out", overwrite=False) for path in job.outputs.values()]
+    outputs = [path.name for job in plan_jobs({"mask": masks}, [0], tmp_path / "out", overwrite=False) for path in job.outputs.values()]
 
     assert outputs == ["a_gif_seed0.png", "a_png_seed0.png"]
 
@@ -56,13 +56,13 @@ def test_impossible_plans(tmp_path):
     touch(tmp_path / "empty")
 
     with pytest.raises(InputError, match="is a file"):
-        plan_jobs(None, [0], masks / "a.png", overwrite=False)
-    with pytest.raises(InputError, match="must differ from the folder of masks"):
-        plan_jobs(masks, [0], masks, overwrite=False)
+        plan_jobs({}, [0], masks / "a.png", overwrite=False)
+    with pytest.raises(InputError, match="must differ from the folder of --mask"):
+        plan_jobs({"mask": masks}, [0], masks, overwrite=False)
     with pytest.raises(InputError, match="holds none"):
-        plan_jobs(tmp_path / "empty", [0], tmp_path / "out", overwrite=False)
+        plan_jobs({"mask": tmp_path / "empty"}, [0], tmp_path / "out", overwrite=False)
     with pytest.raises(InputError, match="does not exist"):
-        plan_jobs(tmp_path / "gone.png", [0], tmp_path / "out", overwrite=False)
+        plan_jobs({"mask": tmp_path / "gone.png"}, [0], tmp_path / "out", overwrite=False)
 
 
 def test_errors_are_listed_and_cleared(tmp_path):

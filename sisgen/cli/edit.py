@@ -97,7 +97,8 @@ def read_drawings(pipe: Pipeline, args: argparse.Namespace) -> tuple[list[Condit
         SisgenError: a file cannot be used.
     """
     low, high = args.canny_thresholds
-    reader, found = DrawingReader(pipe, low=low, high=high), []
+    reader = DrawingReader(pipe, low=low, high=high)
+    found: list[Condition] = []
     box = (0, 0, pipe.resolution, pipe.resolution)
     for kind in KINDS:
         path = getattr(args, kind)

@@ -38,7 +38,7 @@ def sefa_directions(generator: StyleGAN2, count: int = 8, *, rows: tuple[int, in
     if not 0 <= first < last <= generator.config.num_ws or not 1 <= count <= generator.config.w_dim:
         wanted = f"rows within 0..{generator.config.num_ws} and at most {generator.config.w_dim} directions"
         raise InputError(f"SeFa needs {wanted}, but it got {first}..{last} and {count}; correct them.")
-    weights = []
+    weights: list[torch.Tensor] = []
     for resolution in generator.config.resolutions:
         block, row = generator.synthesis.block(resolution), generator.synthesis.first_row(resolution)
         layers = [block.conv1] if block.first else [block.conv0, block.conv1]

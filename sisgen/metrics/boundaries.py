@@ -162,7 +162,7 @@ def _triangle(x: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
     for axis in (0, 1):
         padded = np.pad(x, [(radius, radius) if a == axis else (0, 0) for a in (0, 1)], mode="symmetric")
         length = x.shape[axis]
-        x = sum(weight * padded.take(range(i, i + length), axis=axis) for i, weight in enumerate(kernel))  # type: ignore[assignment]
+        x = sum(weight * padded.take(range(i, i + length), axis=axis) for i, weight in enumerate(kernel))
     return x
 
 

@@ -176,4 +176,4 @@ def load_edges(folder: str | Path, device: torch.device | str = "cpu") -> EdgeNe
     config = from_dict(EdgeConfig, content.get("edges", {}), where=f"The edge network in '{folder}'")
     sha256 = content.get("files", {}).get("edges.safetensors")
     net = load_module(folder / "edges.safetensors", lambda: EdgeNet(config), sha256=sha256).requires_grad_(False)
-    return net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

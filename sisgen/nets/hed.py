@@ -100,4 +100,4 @@ def load_hed(path: str | Path, device: torch.device | str = "cpu", *, blocks: tu
         raise CheckpointError(f"The file '{path}' must hold ControlNet's HED, but its tensors are others; get ControlNetHED.pth again.")
     net.load_state_dict({name: value.load().float() for name, value in stored.items()}, assign=True)
     net.eval().requires_grad_(False)
-    return net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sisgen.app.drawings import encode_runs, fit_labels, is_blank, read_drawing, to_canvas
+from sisgen.app.drawings import is_blank, read_drawing, to_canvas
 from sisgen.app.limits import Wish
 from sisgen.app.painting import Drawing, PaintBatch, Painted, encode_download
-from sisgen.shapes import UNPAINTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sisgen.app.context import Context, Registry
     from sisgen.app.photos import Photo
-    from sisgen.types import LabelSet
 
 STROKE, READING, VARIATION = 0, 1, 2  # ranks in the lane: what a visitor waits for goes first
 
@@ -113,33 +111,3 @@ def save_picture(context: Context, visitor: str, wish: Wish, canvas: bytes, scal
     """Make the file of "download picture": a PNG in its own size or enlarged, with all settings in its text chunk."""
     painted = submit(context, visitor, wish, canvas, rank=READING).result(timeout=60)
     return encode_download(painted, scale)
-
-
-
-
-def tell_agreement(painted: Painted, drawn: np.ndarray, label_set: LabelSet) -> dict[str, Any]:
-    """Say how far a picture follows its drawing, and where it does not.
-
-    Args:
-        painted: read back.
-        drawn: the drawing, int64 [256, 256].
-        label_set: the model's classes.
-
-    Returns:
-        "share" in [0, 1] (`None` when nothing was drawn) and "wrong", runs of cells: 0 where it does not follow, else 255.
-    """
-    if painted.agreement is None or painted.labels is None:
-        return {"share": None, "wrong": None}  # nothing was drawn, or it was drawn without classes
-    side = painted.labels.shape[0]
-    drawn = fit_labels(drawn, label_set, side)
-    wrong = (drawn != UNPAINTED) & (drawn != painted.labels)
-    shown = to_canvas(np.where(_areas(wrong), 0, UNPAINTED), label_set)
-    return {"share": painted.agreement.accuracy, "wrong": encode_runs(shown)}
-
-
-def _areas(cells: np.ndarray) -> np.ndarray:
-    """Keep cells with most of their 3 x 3 neighbours: an outline that is off by one pixel is no place to point at."""
-    padded = np.pad(cells.astype(np.int64), 1)
-    height, width = cells.shape
-    near = sum(padded[y : y + height, x : x + width] for y in range(3) for x in range(3))
-    return cells & (near >= 5)

@@ -176,7 +176,7 @@ def test_before_and_after_by_a_slider(page: Any) -> None:
     assert slider.is_hidden()
 
 
-@pytest.mark.parametrize("tab", ["scribble", "sketch"])
+@pytest.mark.parametrize("tab", ["scribble", "sketch", "photo"])
 def test_no_tab_scrolls_sideways_on_a_phone(browser: Any, page_url: str, tab: str) -> None:
     visit = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     page = visit.new_page()
@@ -189,3 +189,40 @@ def test_no_tab_scrolls_sideways_on_a_phone(browser: Any, page_url: str, tab: st
       .map((node) => node.outerHTML)""")
     assert nameless == []
     visit.close()
+
+
+def test_a_photo_is_cropped_brought_in_and_repainted(page: Any, photograph: Path, errors: list[str]) -> None:
+    show(page, "photo")
+    assert cells(page, "photo").any(), "a sample stands in, with its areas"
+    before, areas = shown(page, "photo"), cells(page, "photo")
+    page.locator("#photo-tab [data-file]").set_input_files(photograph)
+    page.locator("#photo-tab .sis-crop:not([hidden])").wait_for()
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowLeft")
+    page.get_by_role("button", name="Use this part").click()
+    page.locator("#photo-tab .sis-likeness:not([hidden])").wait_for()
+    wait_for_other(page, "photo", before)
+    brought = shown(page, "photo")
+    page.keyboard.press("4")
+    drag(page, "photo", (60, 60), (200, 60), (60, 200))
+    wait_for_other(page, "photo", brought)
+    page.keyboard.press("Control+z")
+    settle(page, "photo")
+    assert shown(page, "photo") == brought, "what is not repainted stays"
+    page.locator("#photo-tab [data-use=shape]").click()
+    wait_for_other(page, "photo", brought)
+    page.locator("#photo-tab .sis-variations img").first.wait_for(timeout=15000)
+    page.locator("#photo-tab [data-use=edit]").click()
+    settle(page, "photo")
+    page.get_by_role("button", name="Closer").click()
+    page.wait_for_function("() => document.querySelector('#photo-tab [data-steps=\"20\"]').ariaPressed === 'true'", timeout=60000)
+    kept = page.evaluate("() => JSON.parse(localStorage.getItem('sisgen.history') ?? '[]').map((entry) => entry.tab)")
+    assert "photo" not in kept, "nothing of a photo is stored"
+    page.get_by_role("button", name="Forget it").click()
+    page.locator(".sis-toast", has_text="forgotten").wait_for()
+    assert areas.shape == cells(page, "photo").shape
+    text = photograph.with_name("text.png")
+    text.write_text("no picture")
+    page.locator("#photo-tab [data-file]").set_input_files(text)
+    page.get_by_role("alert").wait_for()
+    errors.clear()

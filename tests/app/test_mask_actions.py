@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from sisgen.app import actions, mask_actions
+from sisgen.app.agreeing import tell_agreement
 from sisgen.app.context import Context
 from sisgen.app.description import describe_model, space_address
 from sisgen.app.drawings import encode_runs
@@ -48,7 +49,7 @@ def test_a_blank_canvas_is_a_plain_sample(app_context: Context, encode_canvas: C
     blank = encode_canvas(np.full((256, 256), 255, np.uint8))
     painted = actions.submit(app_context, "visitor", Wish(seed=3), blank, read_back=True).result(30)
     with app_context.registry.lease() as pipe:
-        told = actions.tell_agreement(painted, np.full((256, 256), -1), pipe.labels)
+        told = tell_agreement(painted, np.full((256, 256), -1), pipe.labels)
     assert told == {"share": None, "wrong": None}
 
 
@@ -56,7 +57,7 @@ def test_agreement_tells_where_the_picture_differs(app_context: Context, canvas:
     painted = actions.submit(app_context, "visitor", Wish(seed=3), canvas, read_back=True).result(30)
     drawn = np.where(halves == 255, -1, halves.astype(np.int64))
     with app_context.registry.lease() as pipe:
-        told = actions.tell_agreement(painted, drawn, pipe.labels)
+        told = tell_agreement(painted, drawn, pipe.labels)
     assert 0 <= told["share"] <= 1
     wrong = _runs(told["wrong"]) == 0
     assert not wrong[:, 128:].any(), "what was not drawn cannot be wrong"

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from sisgen.app import actions, tracing
+from sisgen.app.agreeing import tell_following
 from sisgen.app.context import Context
 from sisgen.app.drawings import encode_runs
 from sisgen.app.limits import EMPTY, Wish, read_runs, read_wish
@@ -93,6 +94,20 @@ def test_scribbles_and_masks_never_share_a_batch_and_each_keeps_its_kind(app_con
     wishes = [Wish(seed=3, kind=kind) for kind in ("mask", "scribble")]
     made = [actions.submit(app_context, f"visitor {wish.kind}", wish, canvas).result(30) for wish in wishes]
     assert [one.settings["condition"] for one in made] == ["mask", "scribble"]
+
+
+def test_lines_are_read_back_from_the_picture(app_context: Context) -> None:
+    wish = Wish(kind="canny", seed=2)
+    cells = _find(app_context, wish, Trace(kind="canny", low=0.1, high=0.2), tracing.of_sample(wish))
+    plain = actions.submit_cells(app_context, "visitor", Wish(seed=2), np.full((4, 4), -1)).result(30)
+    with app_context.registry.lease() as pipe:
+        told = tell_following("canny", plain, cells, pipe)
+        assert told["share"] > 0.95, "a sample has its own edges"
+        moved = tell_following("canny", plain, np.roll(cells, 100, axis=1), pipe)
+        assert moved["recall"] < told["recall"]
+        assert (read_runs(moved["wrong"], 4) == 0).any()
+        assert tell_following("canny", plain, np.full_like(cells, EMPTY), pipe)["share"] is None
+        assert tell_following("depth", plain, cells, pipe)["share"] is None
 
 
 def test_kinds_and_thresholds_of_strangers_are_refused() -> None:

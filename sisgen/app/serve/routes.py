@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from sisgen.app import actions, mask_actions, models, tracing
+from sisgen.app.agreeing import tell_following
 from sisgen.app.description import describe_model
 from sisgen.app.drawings import encode_runs, read_drawing
 from sisgen.app.limits import MAX_CANVAS_BYTES, MAX_FILE_BYTES, Wish, read_whole
@@ -98,7 +99,7 @@ async def _reading(context: Context, request: Request) -> Response:
 
     def tell() -> dict[str, Any]:
         with context.registry.lease(wish.model) as pipe:
-            return actions.tell_agreement(painted, read_drawing(wish.kind, canvas, pipe.labels), pipe.labels)
+            return tell_following(wish.kind, painted, read_drawing(wish.kind, canvas, pipe.labels), pipe)
 
     return JSONResponse(await run_in_threadpool(tell))
 

@@ -127,7 +127,9 @@ class PhotoTab extends Studio {
     this.find(".sis-likeness").hidden = !photo.blob;
     this.find("[data-privacy]").textContent = photo.blob ? PRIVACY : `${SAMPLE} ${PRIVACY}`;
     this.tellSteps(0);
+    const { seed, truncation } = this.settings;
     this.starts.forget();
+    this.starts.sample = { seed, truncation, map: photo.own };
     this.starts.fill();
   }
 

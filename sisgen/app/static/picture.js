@@ -21,7 +21,6 @@ export class Picture {
     this.image.src = picture.url;
     this.frame.dataset.number = number;
     this.put("ms", tellTime(picture.ms));
-    this.put("true-size", `${picture.size} px`);
     this.put("size-1", `Picture, ${picture.size} px`);
     this.put("size-4", `Enlarged, ${4 * picture.size} px`);
   }
@@ -38,7 +37,11 @@ export class Picture {
   }
 
   /** Tell how far the picture follows: share in [0, 1] or null, and runs of the cells where it does not. */
-  agree({ share, wrong }, blank) {
+  agree({ share, wrong, precision, recall }, blank) {
+    const percent = (part) => `${Math.round(100 * part)} %`;
+    this.follow.parentElement.title = precision === undefined
+      ? "Show where the picture differs"
+      : `${percent(recall)} of your lines are in the picture, ${percent(precision)} of its edges are yours; show the missing ones`;
     const unread = blank ? "Nothing drawn yet" : "Follows your drawing";
     this.follow.textContent = share === null ? unread : `Follows your drawing: ${Math.round(100 * share)} %`;
     const map = wrong && decodeRuns(fromBase64(wrong) ?? [], 1);

@@ -1,7 +1,6 @@
 // What a drawing can start from: nothing, the present sample, an example.
 
 import { CELLS, EMPTY } from "./codec.js";
-import { session } from "./session.js";
 import { miniature, thumb } from "./strips.js";
 import { toast } from "./toast.js";
 
@@ -21,17 +20,18 @@ export class Starts {
 
   /** Another model or another kind: nothing is known of its samples yet. */
   forget() {
+    this.turn = {}; // changes with what is on offer
     this.sample = null;
     this.examples = [];
   }
 
   /** Have the examples, then show all tiles. */
   async fill() {
-    const { model } = session;
+    const { turn } = this;
     this.render();
     try {
       const examples = await this.hand.examples();
-      if (model !== session.model) return;
+      if (turn !== this.turn) return;
       this.examples = examples;
       this.render();
     } catch (error) {
@@ -67,10 +67,10 @@ export class Starts {
   }
 
   async look() {
-    const { seed, truncation } = this.hand.settings, { model } = session, { examples } = this;
+    const { seed, truncation } = this.hand.settings, { turn } = this;
     try {
       const map = await this.hand.sample(seed, truncation);
-      if (seed !== this.hand.settings.seed || model !== session.model || examples !== this.examples) return;
+      if (seed !== this.hand.settings.seed || turn !== this.turn) return;
       this.sample = { seed, truncation, map };
       this.hand.known?.(map);
       this.render();

@@ -23,7 +23,9 @@ from sisgen.nets.reader import Reader
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.proxy.drawing_mapper import DrawingMapper
 from sisgen.proxy.mapper import MaskMapper, blend_proxies, fill_unpainted
+from sisgen.rearrange.classes import class_bias
 from sisgen.rearrange.rearranger import Rearranger, StyleMemory
+from sisgen.shapes import UNPAINTED
 from sisgen.types import Condition, Features, ProxyMask
 
 Key = tuple[int | str, float]  # of a style in the cache: a seed, or a photograph's key, and the truncation
@@ -176,7 +178,7 @@ class RearrangeEngine(nn.Module):
             return style.images.clone(), clock.timings
         proxy = self.map_condition(condition, style, strength)
         clock.lap("proxy")
-        features, current = rearrange(parts, proxy, style.memory, style.ws)
+        features, current = rearrange(parts, proxy, style.memory, style.ws, self.bias_by_class(condition, style))
         clock.lap("rearrange")
         images = complete(parts, features, current, proxy, style.memory, style.ws)
         clock.lap("generate")
@@ -188,6 +190,12 @@ class RearrangeEngine(nn.Module):
         parts = [self.read_condition(one, style) for one in drawings.conditions]
         drawn, covered = blend_drawings(parts, drawings.weights)
         return ProxyMask(probs=blend_proxies(drawn, style.memory.own, covered * strength))
+
+    def bias_by_class(self, condition: Condition | Drawings, style: Style) -> torch.Tensor | None:
+        """Keep a photograph's classes to themselves where the drawing has classes; `None` for samples and for lines."""
+        if not style.kept or condition.labels is None:
+            return None
+        return class_bias(self.rearranger, whole_labels(condition.labels, style.labels), style.labels, self.mapper.config.num_labels)
 
     def read_condition(self, condition: Condition, style: Style) -> tuple[torch.Tensor, torch.Tensor]:
         """Read what a drawing wants, [B, K, h, w], and how far it decides every place, [B, 1, h, w] in [0, 1]."""
@@ -239,6 +247,14 @@ def prepare_rows(parts: RearrangingParts, ws: torch.Tensor, reader: Reader, labe
     return Style(ws=ws, memory=memory, images=images, labels=read, kept=labels is not None)
 
 
+def whole_labels(drawn: torch.Tensor | None, own_labels: torch.Tensor) -> torch.Tensor:
+    """The class of every place: as drawn, and the sample's own where nothing is; int64 [B, H, W]."""
+    if drawn is None:
+        return own_labels
+    labels = drawn.to(own_labels.device).expand_as(own_labels)
+    return torch.where(labels == UNPAINTED, own_labels, labels)
+
+
 def changed_places(mask: torch.Tensor, own_labels: torch.Tensor) -> torch.Tensor:
     """Where a whole mask [B, L, H, W] says another class than the own labels int64 [B, H, W], and a little around: [B, 1, H, W]."""
     other = (mask.argmax(dim=1, keepdim=True) != own_labels[:, None]).to(mask.dtype)
@@ -263,9 +279,11 @@ class TunedParts:
     rearranger: Rearranger
 
 
-def rearrange(parts: RearrangingParts, proxy: ProxyMask, memory: StyleMemory, ws: torch.Tensor) -> tuple[Features, ProxyMask]:
-    """Rearrange at the cut, grow to the fine resolution, read back the proxy mask there."""
-    return grow(parts, parts.rearranger(proxy, memory), ws)
+def rearrange(
+    parts: RearrangingParts, proxy: ProxyMask, memory: StyleMemory, ws: torch.Tensor, bias: torch.Tensor | None = None
+) -> tuple[Features, ProxyMask]:
+    """Rearrange at the cut, grow to the fine resolution, read back the proxy mask there; `bias` as for `Rearranger.forward`."""
+    return grow(parts, parts.rearranger(proxy, memory, bias), ws)
 
 
 def grow(parts: RearrangingParts, cut: Features, ws: torch.Tensor) -> tuple[Features, ProxyMask]:

@@ -18,10 +18,9 @@ import torch
 import torch.nn.functional as F
 
 from sisgen.engines.drawings import Drawings
-from sisgen.engines.rearrange import Clock, RearrangeEngine, RearrangingParts, Style
+from sisgen.engines.rearrange import Clock, RearrangeEngine, RearrangingParts, Style, whole_labels
 from sisgen.inversion.inversion import Inversion
 from sisgen.rearrange.rearranger import Rearranger, agreement
-from sisgen.shapes import UNPAINTED
 from sisgen.types import Features, ProxyMask
 
 MOST = 4  # sources besides the base
@@ -86,7 +85,7 @@ def synthesize_regions(
     own = ProxyMask(probs=base.memory.own)
     drawn = drawings is not None and strength > 0
     proxy = engine.map_condition(drawings, base, strength) if drawn and drawings is not None else own
-    labels = whole_labels(drawings if drawn else None, base.labels)
+    labels = whole_labels(drawings.labels if drawn and drawings is not None else None, base.labels)
     shares = soft_shares(owners[labels], len(sources))
     clock.lap("proxy")
 
@@ -94,15 +93,6 @@ def synthesize_regions(
     images = complete_regions(engine, cut, proxy, sources, shares)
     clock.lap("generate")
     return images, clock.timings
-
-
-def whole_labels(drawings: Drawings | None, own_labels: torch.Tensor) -> torch.Tensor:
-    """The class of every place: as drawn, and the base's own where nothing is; int64 [B, H, W]."""
-    labels = None if drawings is None else drawings.labels
-    if labels is None:
-        return own_labels
-    drawn = labels.to(own_labels.device).expand_as(own_labels)
-    return torch.where(drawn == UNPAINTED, own_labels, drawn)
 
 
 def soft_shares(owners: torch.Tensor, count: int) -> torch.Tensor:

@@ -19,8 +19,8 @@ from sisgen.nets.squeezenet import SqueezeNet
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.types import ProxyMask
 
-SURE = 0.95  # of the reader's confidence in the reconstruction, that it must have in the photograph
-ALIKE = 0.6  # share of pixels on which both readings must agree
+SURE = 0.9  # of the reader's confidence in the reconstruction, that it must have in the photograph
+ALIKE = 0.5  # share of pixels on which both readings must agree
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from sisgen.nets.pyramid import pyramid_distance
 from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages
 
 LEARNING_RATE = 0.1  # spreads of w a step, at the start
-PERCEPTUAL = 1.5
+PERCEPTUAL = 5.0
 APART = 0.02  # of the squared change of single rows
 SHARED = 0.002  # of the squared change of all rows together
 

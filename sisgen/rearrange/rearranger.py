@@ -158,17 +158,18 @@ class Rearranger(nn.Module):
             prototypes=self._fine_prototypes(fine, own.probs, w),
         )
 
-    def forward(self, target: ProxyMask, memory: StyleMemory) -> Features:
+    def forward(self, target: ProxyMask, memory: StyleMemory, bias: torch.Tensor | None = None) -> Features:
         """Rearrange.
 
         Args:
             target: wanted arrangement [B, K, h, w].
             memory: the style, from `remember`.
+            bias: takes the place of `attention_bias()`; `None` = that one.
 
         Returns:
             `Features` at the cut.
         """
-        return self.keep_agreeing(self.attend(target, memory), target, memory)
+        return self.keep_agreeing(self.attend(target, memory, bias), target, memory)
 
     def keep_agreeing(self, moved: Features, target: ProxyMask, memory: StyleMemory) -> Features:
         """Put the style sample's own features back where the target agrees with its own proxy mask."""

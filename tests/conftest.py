@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sisgen.io.configs import to_dict
 from sisgen.nets.reader import Reader, ReaderConfig
 from sisgen.pipeline import Pipeline
 from sisgen.proxy.clusters import ProxyConfig, fit_clusters
+from sisgen.proxy.drawing_mapper import DRAWING_KINDS, DrawingMapper, DrawingMapperConfig
 from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.train.checkpoints import export_parts
@@ -100,3 +102,16 @@ def tiny_bsds(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     Image.fromarray(pixels).save(file, format={"jpg": "JPEG", "png": "PNG"}[suffix])
                     archive.writestr(f"{split}/{index}.{suffix}", file.getvalue())
     return path
+
+
+@pytest.fixture(scope="session")
+def drawing_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with a mapper of every kind of drawing; copy it before you change it."""
+    folder = tmp_path_factory.mktemp("drawings") / "model"
+    shutil.copytree(tiny_model, folder)
+    torch.manual_seed(5)
+    fixed = {"num_clusters": TINY_PROXY.num_clusters, "resolution": 32, "proxy_resolution": 16, "width": 6}
+    sizes = {kind: DrawingMapperConfig(channels=4 if kind == "scribble" else 1, **fixed) for kind in DRAWING_KINDS}
+    parts = {f"mapper_{kind}": DrawingMapper(config) for kind, config in sizes.items()}
+    export_parts(folder, parts, {"drawing_mappers": {kind: to_dict(config) for kind, config in sizes.items()}})
+    return folder

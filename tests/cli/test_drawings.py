@@ -6,34 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from sisgen.cli.generate import plan_jobs
 from sisgen.cli.main import main
-from sisgen.io.configs import read_json, to_dict
 from sisgen.io.images import load_image, read_png_text, save_png
-from sisgen.io.models import export_parts
-from sisgen.proxy.drawing_mapper import DRAWING_KINDS, DrawingMapper, DrawingMapperConfig
-
-
-@pytest.fixture(scope="module")
-def model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model with a mapper of every kind."""
-    folder = tmp_path_factory.mktemp("drawings") / "model"
-    shutil.copytree(tiny_model, folder)
-    torch.manual_seed(5)
-    content = read_json(folder / "config.json")
-    clusters = content["proxy"]["num_clusters"]
-    sizes = {
-        kind: DrawingMapperConfig(
-            channels=4 if kind == "scribble" else 1, num_clusters=clusters, resolution=32, proxy_resolution=16, width=6
-        )
-        for kind in DRAWING_KINDS
-    }
-    parts = {f"mapper_{kind}": DrawingMapper(config) for kind, config in sizes.items()}
-    export_parts(folder, parts, {"drawing_mappers": {kind: to_dict(config) for kind, config in sizes.items()}})
-    return folder
 
 
 @pytest.fixture
@@ -60,25 +37,25 @@ def generate(model: Path, out: Path, *words: object) -> int:
     return main(["generate", "--model", str(model), "--device", "cpu", "--out", str(out), *map(str, words)])
 
 
-def test_every_kind_makes_its_own_picture(model: Path, files: dict[str, Path], tmp_path: Path) -> None:
-    assert generate(model, tmp_path / "plain") == 0
+def test_every_kind_makes_its_own_picture(drawing_model: Path, files: dict[str, Path], tmp_path: Path) -> None:
+    assert generate(drawing_model, tmp_path / "plain") == 0
     pictures = [load_image(tmp_path / "plain" / "sample_seed0.png")]
     for kind, path in files.items():
-        assert generate(model, tmp_path / "out", f"--{kind}", path) == 0
+        assert generate(drawing_model, tmp_path / "out", f"--{kind}", path) == 0
         pictures.append(load_image(tmp_path / "out" / f"{kind}_seed0.png"))
         settings = json.loads(read_png_text(tmp_path / "out" / f"{kind}_seed0.png")["sisgen"])
         assert (settings["condition"], settings[kind]) == (kind, path.name)
     assert len({picture.tobytes() for picture in pictures}) == len(pictures)
 
 
-def test_two_kinds_with_weights(model: Path, files: dict[str, Path], tmp_path: Path) -> None:
+def test_two_kinds_with_weights(drawing_model: Path, files: dict[str, Path], tmp_path: Path) -> None:
     both = ["--scribble", files["scribble"], "--sketch", files["sketch"]]
     made = {}
     for name, words in {"even": [], "first": ["--weights", 1, 0], "more": ["--weights", 3, 1]}.items():
-        assert generate(model, tmp_path / name, *both, *words) == 0
+        assert generate(drawing_model, tmp_path / name, *both, *words) == 0
         made[name] = tmp_path / name / "scribble_seed0.png"
     assert json.loads(read_png_text(made["more"])["sisgen"])["weights"] == [0.75, 0.25]
-    assert generate(model, tmp_path / "alone", "--scribble", files["scribble"]) == 0
+    assert generate(drawing_model, tmp_path / "alone", "--scribble", files["scribble"]) == 0
     alone = load_image(tmp_path / "alone" / "scribble_seed0.png")
     assert np.array_equal(load_image(made["first"]), alone)
     assert len({load_image(path).tobytes() for path in made.values()}) == 3
@@ -102,13 +79,13 @@ def test_folders_meet_by_name_and_single_files_go_with_all(tmp_path: Path) -> No
     assert [path.name for job in jobs for path in job.outputs.values()] == ["a_seed0.png", "b_seed0.png", "c_seed0.png"]
 
 
-def test_a_drawing_without_its_partner_is_listed(model: Path, files: dict[str, Path], tmp_path: Path) -> None:
+def test_a_drawing_without_its_partner_is_listed(drawing_model: Path, files: dict[str, Path], tmp_path: Path) -> None:
     for folder, kind in (("strokes", "scribble"), ("lines", "sketch")):
         (tmp_path / folder).mkdir()
         shutil.copy(files[kind], tmp_path / folder / "both.png")
     shutil.copy(files["sketch"], tmp_path / "lines" / "alone.png")
 
-    assert generate(model, tmp_path / "out", "--scribble", tmp_path / "strokes", "--sketch", tmp_path / "lines") == 1
+    assert generate(drawing_model, tmp_path / "out", "--scribble", tmp_path / "strokes", "--sketch", tmp_path / "lines") == 1
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["both_seed0.png", "errors.jsonl"]
     (line,) = (tmp_path / "out" / "errors.jsonl").read_text().splitlines()
     assert "must have a partner of the same name in the folder of --scribble" in json.loads(line)["error"]
@@ -135,10 +112,10 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_drawing_is_one_sentence(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str) -> None:
+def test_a_bad_drawing_is_one_sentence(drawing_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str) -> None:
     flag, write, message = BAD[case]
     write(tmp_path / "bad.png")
-    assert generate(model, tmp_path / "out", flag, tmp_path / "bad.png") == 2
+    assert generate(drawing_model, tmp_path / "out", flag, tmp_path / "bad.png") == 2
     complaint = capsys.readouterr().err
     assert message in complaint and complaint.count("\n") == 1
     assert not (tmp_path / "out").exists()
@@ -153,9 +130,9 @@ def test_a_bad_drawing_is_one_sentence(model: Path, tmp_path: Path, capsys: pyte
     ],
 )
 def test_bad_arguments(
-    model: Path, files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+    drawing_model: Path, files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
-    assert generate(model, tmp_path / "out", *(word.format(**files) for word in words)) == 2
+    assert generate(drawing_model, tmp_path / "out", *(word.format(**files) for word in words)) == 2
     assert message in capsys.readouterr().err
 
 
@@ -164,7 +141,7 @@ def test_a_kind_that_the_model_lacks(tiny_model: Path, files: dict[str, Path], t
     assert "reads mask, exemplar, but --sketch was given" in capsys.readouterr().err
 
 
-def test_odd_pictures_are_read_all_the_same(model: Path, files: dict[str, Path], tmp_path: Path) -> None:
+def test_odd_pictures_are_read_all_the_same(drawing_model: Path, files: dict[str, Path], tmp_path: Path) -> None:
     """CMYK, 16 bits, transparency and an animated GIF show the same lines."""
     page = Image.open(files["sketch"])
     page.convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
@@ -174,5 +151,5 @@ def test_odd_pictures_are_read_all_the_same(model: Path, files: dict[str, Path],
     ink.save(tmp_path / "alpha.png")
     page.convert("P").save(tmp_path / "moving.gif", save_all=True, append_images=[page.convert("P").rotate(90)])
     for name in ("cmyk.jpg", "deep.png", "alpha.png", "moving.gif"):
-        assert generate(model, tmp_path / "out", "--sketch", tmp_path / name) == 0
+        assert generate(drawing_model, tmp_path / "out", "--sketch", tmp_path / name) == 0
     assert len(list((tmp_path / "out").iterdir())) == 4

@@ -36,6 +36,7 @@ class RearrangerConfig:
     width: int = 48  # of the query and key embeddings' hidden layer
     dim: int = 32  # d of the attention
     tokens_per_cluster: int = 2  # M
+    relative_tokens: bool = False  # prototypes are predicted as differences from the sample's own mean, not from zero
 
     def __post_init__(self) -> None:
         for name in ("channels", "fine_channels", "num_clusters", "w_dim", "width", "dim", "tokens_per_cluster"):
@@ -149,7 +150,7 @@ class Rearranger(nn.Module):
 
         batch = w.shape[0]
         token_keys = F.normalize(self.token_keys, dim=2).flatten(0, 1).expand(batch, -1, -1)  # [B, KM, d]
-        token_values = self.tokens(w).flatten(1, 2)  # [B, KM, C + 3]
+        token_values = self.tokens(w).flatten(1, 2) + self.base(features)[:, None]  # [B, KM, C + 3]
         return StyleMemory(
             features=features,
             own=own.probs,
@@ -211,6 +212,11 @@ class Rearranger(nn.Module):
         self._bias = None if torch.is_grad_enabled() else bias
         return bias
 
+    def base(self, features: Features) -> torch.Tensor:
+        """What the predicted prototypes are added to [B, C + 3]: the sample's own mean, features and rgb, or zeros."""
+        mean = torch.cat([features.map, features.rgb], dim=1).mean(dim=(2, 3))
+        return mean if self.config.relative_tokens else torch.zeros_like(mean)
+
     def _forget_bias(self) -> None:
         self._bias = None
 
@@ -221,7 +227,7 @@ class Rearranger(nn.Module):
     def _fine_prototypes(self, fine: Features, own: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         """Means of the sample's own fine features a cluster, leaning on the prediction from w where a cluster is rare."""
         sums, mass = cluster_sums(fine, own)
-        prior = self.fine_tokens(w)[:, :, 0]
+        prior = self.fine_tokens(w)[:, :, 0] + self.base(fine)[:, None]
         return (sums + PRIOR_CELLS * prior) / (mass + PRIOR_CELLS)
 
 

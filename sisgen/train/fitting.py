@@ -27,6 +27,7 @@ def start_tokens(rearranger: Rearranger, generator: StyleGAN2, clusters: Feature
         own = clusters({size: step.map for size, step in steps.items()}).probs
         for size in sums:
             total, mass = cluster_sums(steps[size], own)
+            total = total - mass * rearranger.base(steps[size])[:, None]
             sums[size], cells[size] = sums[size] + total.sum(dim=0), cells[size] + mass.sum(dim=0)
     for size, head in ((sizes.resolution, rearranger.tokens), (sizes.fine_resolution, rearranger.fine_tokens)):
         head.mean.copy_((sums[size] / cells[size].clamp_min(1e-3))[:, None].expand(head.shape))
@@ -54,6 +55,7 @@ def rearranger_config(generator: StyleGAN2, proxy: ProxyConfig, resolution: int)
         num_clusters=proxy.num_clusters,
         proxy_resolution=proxy.resolution,
         w_dim=generator.config.w_dim,
+        relative_tokens=True,
     )
 
 

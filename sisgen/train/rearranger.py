@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from sisgen.devices import pick_device
 from sisgen.engines.rearrange import complete, grow, render
 from sisgen.generators.discriminator import Discriminator, logistic_discriminator_loss, logistic_generator_loss
 from sisgen.generators.stylegan2 import StyleGAN2
-from sisgen.io.configs import to_dict
+from sisgen.io.configs import read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.reader import Reader, ReaderConfig
 from sisgen.proxy.clusters import FeatureClusters
@@ -281,6 +281,8 @@ def main(args: argparse.Namespace) -> int:
     generator = load_generator(args.model).to(device)
     proxy = proxy_config(generator, args.sources, args.clusters)
     sizes = rearranger_config(generator, proxy, min(args.sources))
+    if not args.fresh and not read_json(args.model / "config.json").get("rearranger", {}).get("relative_tokens", True):
+        sizes = replace(sizes, relative_tokens=False)  # of an older model, which goes on as it was
 
     # Warm from the model folder, or fit anew.
     warm = not args.fresh and has_part(args.model, "proxy", {"proxy": proxy}) and has_part(args.model, "rearranger", {"rearranger": sizes})

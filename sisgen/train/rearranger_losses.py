@@ -30,7 +30,7 @@ def token_loss(rearranger: Rearranger, steps: Mapping[int, Features], own: torch
     loss = torch.zeros([], device=w.device)
     for size, head in ((sizes.resolution, rearranger.tokens), (sizes.fine_resolution, rearranger.fine_tokens)):
         sums, mass = cluster_sums(steps[size], own)
-        mean = (sums / mass.clamp_min(1e-3))[:, :, None]  # [B, K, 1, C + 3]
+        mean = (sums / mass.clamp_min(1e-3) - rearranger.base(steps[size])[:, None])[:, :, None]  # [B, K, 1, C + 3]
         weight = mass.clamp(max=16.0)[:, :, None]
         scale = steps[size].map.square().mean().clamp_min(1e-8)
         loss = loss + ((head(w) - mean).square() * weight).sum() / (weight.sum() * mean.shape[-1] * head.shape[1] * scale)

@@ -49,6 +49,17 @@ def test_the_own_proxy_mask_gives_the_own_features_exactly(rearranger: Rearrange
     assert torch.equal(made.map, memory.features.map) and torch.equal(made.rgb, memory.features.rgb)
 
 
+def test_relative_prototypes_follow_the_colour_of_the_sample(rearranger: Rearranger) -> None:
+    relative = Rearranger(replace(SIZES, relative_tokens=True)).eval().requires_grad_(False)
+    relative.load_state_dict(rearranger.state_dict())
+    w = torch.randn(2, 8, generator=torch.Generator().manual_seed(9))
+    cut, fine = features(8, 6), features(16, 4, seed=1)
+    brighter = Features(map=cut.map, rgb=cut.rgb + 1)
+    for module, rise in ((relative, 1.0), (rearranger, 0.0)):
+        before, after = (module.remember(part, proxy(), fine, w).values[:, 0, 64:, 6:] for part in (cut, brighter))
+        assert torch.allclose(after, before + rise, atol=1e-5)
+
+
 def test_another_proxy_mask_gives_other_features(rearranger: Rearranger) -> None:
     memory = remember(rearranger)
     made = rearranger(proxy(seed=5), memory)

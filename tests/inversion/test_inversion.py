@@ -142,5 +142,5 @@ def test_a_model_without_an_encoder_says_so(tiny_pipeline: Pipeline, photo: Phot
     wrong = Inversion(
         **{name: getattr(inversion, name) for name in ("photo", "image", "proxy", "labels", "labels_from")}, ws=inversion.ws[:, :3]
     )
-    with pytest.raises(InputError, match="style.ws must have the shape"):
+    with pytest.raises(InputError, match=r"style\.ws must have the shape"):
         tiny_pipeline(None, style=wrong)

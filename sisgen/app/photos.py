@@ -39,6 +39,7 @@ class Photo:
         step, steps: how far the refinement is.
         error: why it failed, in one sentence.
         stop: ends the refinement.
+        finished: set once the last refinement has ended.
         until: when it is forgotten.
     """
 
@@ -50,6 +51,7 @@ class Photo:
     steps: int = 0
     error: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
+    finished: threading.Event = field(default_factory=threading.Event)
     until: float = 0.0
 
 
@@ -119,6 +121,7 @@ class Photos:
             raise InputError("This photograph is being worked on; wait for that, or stop it.")
         photo.phase, photo.step, photo.steps, photo.error = "waiting", 0, steps, ""
         photo.stop.clear()
+        photo.finished.clear()
         try:
             self._long.submit(lambda: (_refine(photo, pipe, turn), done()))
         except BaseException:
@@ -156,3 +159,4 @@ def _refine(photo: Photo, pipe: Pipeline, turn: Turnstile) -> None:
     except Exception:
         _log.exception("a photograph could not be refined")  # the message holds no part of it
         photo.phase, photo.error = "failed", "This did not work; the picture stays as it was."
+    photo.finished.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 from collections.abc import Iterator
@@ -65,9 +66,9 @@ def test_health_tells_what_is_loaded(client: Any) -> None:
     ],
 )
 def test_bad_values_are_refused(app_context: Context, mask: str, changes: dict[str, Any], word: str) -> None:
-    arguments = {"seeds": [0], "truncation": None, "strength": 1.0, "model": "", **changes}
+    wish = {"truncation": None, "strength": 1.0, "model": "", **changes}
     with pytest.raises(InputError, match=word):
-        api.generate(app_context, mask, **arguments)
+        api.generate(app_context, "mask", mask, seeds=wish.pop("seeds", [0]), wish=wish)
 
 
 def test_a_bad_file_is_refused_through_the_wire_and_the_next_call_works(client: Any, photograph: Path, mask: str) -> None:
@@ -80,5 +81,47 @@ def test_a_bad_file_is_refused_through_the_wire_and_the_next_call_works(client: 
 
 
 def test_plain_samples_need_no_mask(app_context: Context) -> None:
-    painted = api.generate(app_context, None, seeds=[1, 2], truncation=0.7, strength=1.0, model=None)
+    painted = api.generate(app_context, "mask", None, seeds=[1, 2], wish={"truncation": 0.7})
     assert [one.seed for one in painted] == [1, 2]
+
+
+def test_every_endpoint_has_typed_docs(client: Any) -> None:
+    told = client.view_api(return_format="dict")["named_endpoints"]
+    assert {"/generate_mask", "/generate_scribble", "/generate_edges", "/invert", "/health"} <= set(told)
+    names = [parameter["parameter_name"] for parameter in told["/generate_edges"]["parameters"]]
+    assert names == ["picture", "kind", "seeds", "truncation", "strength", "model", "low", "high"]
+
+
+def test_lines_of_a_picture_and_a_photograph_through_the_wire(client: Any, photograph: Path) -> None:
+    from gradio_client import handle_file
+
+    picture = handle_file(str(photograph))
+    files, report = client.predict(picture, "canny", [1], 0.7, 1.0, "", 0.1, 0.2, api_name="/generate_edges")
+    assert len(files) == 1
+    assert report["pictures"][0]["condition"] == "canny"
+    files, report = client.predict(picture, 20, "", api_name="/invert")
+    assert [Path(file["path"]).name for file in files] == ["reconstruction.png", "areas.png"]
+    assert report["steps"] == 20
+    files, report = client.predict(None, [1, 2], None, 1.0, "", report["photo"], "shape", api_name="/generate_mask")
+    assert [one["condition"] for one in report["pictures"]] == ["exemplar", "exemplar"]
+    with pytest.raises(Exception, match="one of mask"):
+        client.predict(picture, "neon", [1], 0.7, 1.0, "", 0.1, 0.2, api_name="/generate_edges")
+
+
+@pytest.mark.parametrize("more", [[], ["--kind", "scribble"], ["--kind", "sketch"]])
+def test_the_example_script_runs(page_url: str, tmp_path: Path, mask: str, more: list[str]) -> None:
+    script = Path(__file__).parents[2] / "examples" / "api_client.py"
+    drawing = tmp_path / "drawing.png"
+    if "sketch" in more:
+        pixels = np.full((64, 64, 3), 255, np.uint8)
+        pixels[20:44, 30:33] = 0
+        Image.fromarray(pixels).save(drawing)
+    else:
+        drawing = Path(mask)
+    spec = importlib.util.spec_from_file_location("api_client", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main(["--server", page_url, "--drawing", str(drawing), "--seeds", "1", "2", "--out", str(tmp_path / "out"), *more])
+    assert len(list((tmp_path / "out").glob("*.png"))) == 2

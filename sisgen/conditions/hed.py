@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sisgen.conditions.mask import crop_box
 from sisgen.conditions.pictures import square_picture
 from sisgen.errors import InputError, ModelNotFoundError
 from sisgen.hub.download import Report
 from sisgen.hub.hed import find_edges, find_hed
-from sisgen.nets.edges import load_edges
+from sisgen.nets.edges import SMALLEST, load_edges
 from sisgen.nets.hed import load_hed
 from sisgen.nets.lines import luminance
 from sisgen.types import Condition
@@ -82,7 +83,7 @@ def hed_condition(picture: NDArray[np.uint8], size: int, detector: Contours | No
     """Make a picture ready for the mapper of soft contours.
 
     Args:
-        picture: uint8 RGB [H, W, 3] of any size; padded to a square with its border, never stretched.
+        picture: uint8 RGB [H, W, 3] of any size; fitted into a square, never stretched, without contours around it.
         size: the model's picture size in pixels.
         detector: finds contours; samples went through the same network when the mapper learned. `None` with `edges`.
         edges: the picture is a map of contours already, white = contour.
@@ -97,4 +98,10 @@ def hed_condition(picture: NDArray[np.uint8], size: int, detector: Contours | No
         return Condition(kind="hed", map=luminance(square_picture(picture, size, fill=(0, 0, 0))))
     if detector is None:
         raise InputError("A picture needs a detector of contours, but none came; pass load_detector().")
-    return Condition(kind="hed", map=detector.read(square_picture(picture, size)).clamp(0, 1))
+    square = square_picture(picture, size)
+    top, left, bottom, right = crop_box(picture.shape[0], picture.shape[1], size)
+    if min(bottom - top, right - left) < SMALLEST:  # a strip too narrow to read alone
+        top, left, bottom, right = 0, 0, size, size
+    found = torch.zeros(1, 1, size, size)  # nothing is drawn where there is no picture
+    found[..., top:bottom, left:right] = detector.read(square[..., top:bottom, left:right]).clamp(0, 1)
+    return Condition(kind="hed", map=found)

@@ -32,6 +32,9 @@ def test_a_wide_picture_is_padded_not_stretched(checkpoints):
     condition = hed_condition(picture, 64, detector)
     assert condition.kind == "hed" and condition.labels is None
     assert condition.map.shape == (1, 1, 64, 64)
+    assert float(condition.map[..., :16, :].max()) == float(condition.map[..., 48:, :].max()) == 0, "no contours around the picture"
+    assert float(condition.map[..., 16:48, :].max()) > 0
+    assert float(hed_condition(picture[:2], 64, detector).map.min()) > 0, "a narrow strip is read with its padding"
     assert float(condition.map.min()) >= 0 and float(condition.map.max()) <= 1
 
 

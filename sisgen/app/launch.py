@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sisgen.app.context import Context, Registry
 from sisgen.app.models import Downloads, LocalModels, is_private, why_no_training
-from sisgen.app.serve.live import Lane
+from sisgen.app.serve.live import Lane, LaneConfig
 from sisgen.app.settings import Settings, default_examples, read_settings
 from sisgen.app.training.runner import Trainings
 from sisgen.errors import SisgenError
@@ -81,7 +81,7 @@ def build_context(settings: Settings) -> Context:
         allow_any=settings.allow_any_model,
         more=lambda: (*local(), *trainings.saved_names()),
     )
-    lane = Lane(lambda batch, payloads: batch(payloads))
+    lane = Lane(lambda batch, payloads: batch(payloads), LaneConfig(max_waiting=settings.queue_size))
     return Context(settings=settings, registry=registry, lane=lane, examples=default_examples(), downloads=downloads, trainings=trainings)
 
 

@@ -34,7 +34,7 @@ def build(context: Context) -> gr.Blocks:
         for tab in TABS:
             tab.build(context)
         api.build(context)
-    return page.queue(max_size=64, default_concurrency_limit=2)
+    return page.queue(max_size=context.settings.queue_size, default_concurrency_limit=2)
 
 
 def _header() -> str:

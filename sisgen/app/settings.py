@@ -29,6 +29,7 @@ class Settings:
         share: open a public link through Gradio's relay.
         root_path: path under which a proxy serves the page.
         memory: idle models are let go beyond this many gigabytes.
+        queue_size: requests that may wait; more are asked to come again.
     """
 
     model: str = DEFAULT_MODEL
@@ -42,6 +43,7 @@ class Settings:
     share: bool = False
     root_path: str | None = None
     memory: float = 4.0
+    queue_size: int = 64
 
     @property
     def login(self) -> tuple[str, str] | None:
@@ -69,6 +71,7 @@ _HELP = {
     "share": "open a public link",
     "root_path": "path under which a proxy serves the page",
     "memory": "gigabytes that idle models may take",
+    "queue_size": "requests that may wait (default: 64)",
 }
 
 
@@ -121,12 +124,13 @@ def _convert(name: str, default: object, text: str | bool) -> object:
         return text is True or str(text).strip().lower() in ("1", "true", "yes", "on")
     if isinstance(default, tuple):
         return tuple(part.strip() for part in str(text).split(",") if part.strip())
-    if name not in ("port", "memory"):
+    if name not in ("port", "memory", "queue_size"):
         return str(text)
     try:
-        number = int(text) if name == "port" else float(text)
+        number = float(text) if name == "memory" else int(text)
     except ValueError:
         number = -1
     if not 0 < number <= 65535:
-        raise InputError(f"--{name} must be a positive number, but it is {text!r}; leave it away for the default.")
+        flag = name.replace("_", "-")
+        raise InputError(f"--{flag} must be a positive number, but it is {text!r}; leave it away for the default.")
     return number

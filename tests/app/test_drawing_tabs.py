@@ -176,6 +176,24 @@ def test_before_and_after_by_a_slider(page: Any) -> None:
     assert slider.is_hidden()
 
 
+def test_a_link_to_a_photo_that_is_not_here_does_no_harm(page: Any, page_url: str) -> None:
+    script = """async (tab) => {
+      const url = performance.getEntriesByType('resource').map((entry) => entry.name).find((name) => name.endsWith('state.js'));
+      const { encodeLink } = await import(url);
+      const map = new Uint8Array(65536).fill(1);
+      return encodeLink({ tab, kind: 'mask', model: 'tiny', revision: '', seed: 1, truncation: 1, strength: 1, map, photo: 'x', use: 'edit' });
+    }"""
+    link, nowhere = page.evaluate(script, "photo"), page.evaluate(script, "__proto__")
+    page.goto("about:blank")
+    page.goto(f"{page_url}/#{link}")
+    settle(page, "photo")
+    assert cells(page, "photo").any(), "a sample stands in"
+    page.goto("about:blank")
+    page.goto(f"{page_url}/#{nowhere}")
+    page.locator(".sis-toast", has_text="This link is damaged").wait_for()
+    settle(page, "photo")
+
+
 @pytest.mark.parametrize("tab", ["scribble", "sketch", "photo"])
 def test_no_tab_scrolls_sideways_on_a_phone(browser: Any, page_url: str, tab: str) -> None:
     visit = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)

@@ -28,6 +28,13 @@ def test_a_port_must_be_one(port: str) -> None:
         read_settings(["--port", port], {})
 
 
+def test_the_queue_has_a_size() -> None:
+    assert read_settings(["--queue-size", "12"], {}).queue_size == 12
+    for wrong in ("0", "many", "1.5"):
+        with pytest.raises(InputError, match="--queue-size"):
+            read_settings(["--queue-size", wrong], {})
+
+
 def test_examples_are_found() -> None:
     assert len(list(default_examples().glob("*.png"))) >= 6
 

@@ -39,6 +39,11 @@ class PhotoTab extends Studio {
 
   // Start: a sample stands in for a photo, so that there is something to repaint.
 
+  async begin() {
+    await super.begin();
+    this.bench.pick(Math.max(0, this.model.labels.findIndex((label) => label.name === "hair")));
+  }
+
   async firstState() {
     return this.startState();
   }
@@ -47,10 +52,6 @@ class PhotoTab extends Studio {
     const { seed, truncation } = session.model;
     await this.fetch({ seed, truncation });
     return { seed, truncation, strength: 1, map: this.photo.own };
-  }
-
-  fits() {
-    return false; // a photo is brought to one model
   }
 
   async sample() {
@@ -62,6 +63,25 @@ class PhotoTab extends Studio {
     return { ...state, map: this.photo.own };
   }
 
+  /** A state from elsewhere counts only while its photo is here. */
+  async arrived(state) {
+    const arrived = await super.arrived(state);
+    if (!arrived || state.sent || this.photos.has(state.photo)) return arrived;
+    toast("The photo of this picture is gone; open it again.");
+    return null;
+  }
+
+  /** The photo is brought to the other model. */
+  async switchModel() {
+    const { model } = session;
+    this.drawing.forget();
+    this.takeModel();
+    if (this.following) return;
+    const source = this.photo?.blob ? { blob: this.photo.blob } : { seed: model.seed, truncation: model.truncation };
+    await this.fetch(source);
+    if (model === session.model) this.restore({ ...this.settings.values(), map: this.photo.own }, { step: false });
+  }
+
   rested() {
     this.follower.rested(); // nothing of a photo is kept for the next visit
   }
@@ -71,11 +91,7 @@ class PhotoTab extends Studio {
   }
 
   restore(state, how) {
-    if (state.photo && state.photo !== this.photo?.token) {
-      const known = this.photos.get(state.photo);
-      if (!known) return toast("The photo of this picture is gone; open it again.");
-      this.lay(known);
-    }
+    if (state.photo && state.photo !== this.photo?.token) this.lay(this.photos.get(state.photo));
     if (state.use) this.turnTo(state.use, { quiet: true });
     super.restore(state, how);
   }

@@ -1,6 +1,6 @@
 // Rows of small pictures: starting points, variations, history.
 
-import { CELLS, SIDE } from "./codec.js";
+import { EMPTY, SIDE } from "./codec.js";
 
 /** A button with a picture in it; names reach the page as text only. */
 export function thumb(name, { url, canvas, caption, pick }) {
@@ -22,7 +22,10 @@ export function miniature(map, colors) {
   const context = canvas.getContext("2d"), image = context.createImageData(side, side), out = new Uint32Array(image.data.buffer);
   const step = SIDE / side;
   for (let i = 0; i < out.length; i++) {
-    out[i] = colors[map[Math.min(CELLS - 1, (Math.floor(i / side) * step + 2) * SIDE + (i % side) * step + 2)]];
+    const corner = Math.floor(i / side) * step * SIDE + (i % side) * step;
+    let value = map[corner + 2 * SIDE + 2];
+    for (let y = 0; value === EMPTY && y < step; y++) value = Math.min(...map.subarray(corner + y * SIDE, corner + y * SIDE + step)); // thin lines stay
+    out[i] = colors[value];
   }
   context.putImageData(image, 0, 0);
   return canvas;

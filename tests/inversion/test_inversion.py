@@ -144,3 +144,13 @@ def test_a_model_without_an_encoder_says_so(tiny_pipeline: Pipeline, photo: Phot
     )
     with pytest.raises(InputError, match=r"style\.ws must have the shape"):
         tiny_pipeline(None, style=wrong)
+
+
+def test_a_photographs_style_is_edited(photo_pipeline: Pipeline, inversion: Inversion) -> None:
+    direction = photo_pipeline.directions()[0]
+    plain = photo_pipeline(style=inversion).images
+    edited = photo_pipeline.edit(inversion, direction, 2.0)
+    assert isinstance(edited, Inversion) and edited.key != inversion.key
+    assert float((photo_pipeline(style=edited).images - plain).abs().max()) > 1e-3
+    same = photo_pipeline.edit(inversion, direction, 0.0)
+    assert torch.allclose(photo_pipeline(style=same).images, plain, atol=1e-5)

@@ -35,14 +35,14 @@ class RearrangerConfig:
     w_dim: int = 128
     width: int = 48  # of the query and key embeddings' hidden layer
     dim: int = 32  # d of the attention
-    tokens_per_cluster: int = 2  # M
+    tokens_per_cluster: int = 2  # M; 0 = only what the sample has, where every sample has all parts
     relative_tokens: bool = False  # prototypes are predicted as differences from the sample's own mean, not from zero
 
     def __post_init__(self) -> None:
         for name in ("channels", "fine_channels", "num_clusters", "w_dim", "width", "dim", "tokens_per_cluster"):
-            value = getattr(self, name)
-            if not 1 <= value <= 8192:
-                raise InputError(f"The rearranger's {name} must be in 1..8192, but it is {value}; correct the config.")
+            value, least = getattr(self, name), 0 if name == "tokens_per_cluster" else 1
+            if not least <= value <= 8192:
+                raise InputError(f"The rearranger's {name} must be in {least}..8192, but it is {value}; correct the config.")
         if self.proxy_resolution % self.resolution or self.fine_resolution % self.resolution:
             raise InputError("The rearranger's proxy and fine resolutions must be multiples of its resolution; correct the config.")
 
@@ -103,7 +103,7 @@ class PrototypeHead(nn.Module):
         nn.init.zeros_(self.change.weight)
 
     def forward(self, w: torch.Tensor) -> torch.Tensor:
-        return self.mean + self.change(self.hidden(w)).reshape(-1, *self.shape)
+        return self.mean + self.change(self.hidden(w)).reshape(len(w), *self.shape)
 
 
 class Rearranger(nn.Module):

@@ -270,6 +270,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="model folder with a generator; the results are written there")
     parser.add_argument("--sources", type=int, nargs="+", default=[32, 64], help="feature resolutions that are clustered (default: 32 64)")
     parser.add_argument("--clusters", type=int, default=32, help="number of clusters K (default: 32)")
+    words = "prototype tokens a cluster, for parts that a sample lacks; 0 where every sample has all parts (default: 2)"
+    parser.add_argument("--tokens", type=int, default=2, help=words)
     parser.add_argument("--fresh", action="store_true", help="start anew, whatever the model folder holds")
     parser.add_argument("--bf16", action="store_true", help="bfloat16, on a GPU or on a CPU with AMX")
     parser.add_argument("--no-adversarial", action="store_true", help="leave the discriminator out")
@@ -280,7 +282,7 @@ def main(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     generator = load_generator(args.model).to(device)
     proxy = proxy_config(generator, args.sources, args.clusters)
-    sizes = rearranger_config(generator, proxy, min(args.sources))
+    sizes = replace(rearranger_config(generator, proxy, min(args.sources)), tokens_per_cluster=args.tokens)
     if not args.fresh and not read_json(args.model / "config.json").get("rearranger", {}).get("relative_tokens", True):
         sizes = replace(sizes, relative_tokens=False)  # of an older model, which goes on as it was
 

@@ -29,6 +29,8 @@ def token_loss(rearranger: Rearranger, steps: Mapping[int, Features], own: torch
     sizes = rearranger.config
     loss = torch.zeros([], device=w.device)
     for size, head in ((sizes.resolution, rearranger.tokens), (sizes.fine_resolution, rearranger.fine_tokens)):
+        if head.mean.numel() == 0:
+            continue
         sums, mass = cluster_sums(steps[size], own)
         mean = (sums / mass.clamp_min(1e-3) - rearranger.base(steps[size])[:, None])[:, :, None]  # [B, K, 1, C + 3]
         weight = mass.clamp(max=16.0)[:, :, None]

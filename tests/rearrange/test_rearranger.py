@@ -60,6 +60,12 @@ def test_relative_prototypes_follow_the_colour_of_the_sample(rearranger: Rearran
         assert torch.allclose(after, before + rise, atol=1e-5)
 
 
+def test_without_tokens_all_comes_from_the_sample() -> None:
+    bare = Rearranger(replace(SIZES, tokens_per_cluster=0)).eval().requires_grad_(False)
+    memory = bare.remember(features(8, 6), proxy(), features(16, 4, seed=1), torch.randn(2, 8))
+    assert memory.values.shape == (2, 1, 64, 9) and bare(proxy(seed=5), memory).map.shape == (2, 6, 8, 8)
+
+
 def test_another_proxy_mask_gives_other_features(rearranger: Rearranger) -> None:
     memory = remember(rearranger)
     made = rearranger(proxy(seed=5), memory)

@@ -156,7 +156,7 @@ class DrawingMapperTask:
         own = self.engine.clusters({step.resolution: step.map for step in steps}).probs
         images = steps[-1].rgb.clamp(-1, 1)
         labels = None if self.segmenter is None else self.segmenter.read([step.map for step in steps])
-        if any(bent):
+        if bent:  # also where none of them is: what a sample draws must not hang on the others
             grid = warp_grid(sources, images.shape[-1], self.config.warp).to(images.device)
             moved = torch.tensor(bent, device=images.device)[:, None, None, None]
             own, images = torch.where(moved, warp_maps(own, grid), own), torch.where(moved, warp_maps(images, grid), images)

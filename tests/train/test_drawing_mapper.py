@@ -1,0 +1,144 @@
+"""Training of drawing mappers on the tiny model: every kind, both stages, a resumed run, the command and its export."""
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sisgen.cli.main import main
+from sisgen.errors import TrainingError
+from sisgen.io.configs import read_json, to_dict
+from sisgen.nets.depth import DepthConfig, DepthNet
+from sisgen.nets.segmenter import Segmenter, SegmenterConfig
+from sisgen.pipeline import Pipeline
+from sisgen.proxy.drawing_mapper import DRAWING_KINDS
+from sisgen.train.checkpoints import export_parts
+from sisgen.train.drawing_mapper import DrawingMapperTask, open_drawing_mapper
+from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
+from sisgen.train.loop import LoopConfig, StepInfo, load_newest_state, run_loop
+
+
+@pytest.fixture(scope="module")
+def complete(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with a random segmenter, and a random depth network beside it."""
+    folder = tmp_path_factory.mktemp("drawing") / "model"
+    shutil.copytree(tiny_model, folder)
+    content = read_json(folder / "config.json")
+    channels = tuple(content["generator"]["channels"][size] for size in ("4", "8", "16", "32"))
+    torch.manual_seed(3)
+    segmenter = Segmenter(SegmenterConfig(num_labels=len(content["labels"]["names"]), channels=channels, width=8))
+    export_parts(folder, {"segmenter": segmenter}, {"training": {"segmenter": {"config": to_dict(segmenter.config)}}})
+    net = DepthNet(DepthConfig(width=4))
+    export_parts(folder.parent / "depth", {"depth": net}, {"depth": to_dict(net.config)})
+    return folder
+
+
+def make_task(folder: Path, kind: str) -> DrawingMapperTask:
+    network = folder.parent / "depth" if kind == "depth" else None
+    return open_drawing_mapper(folder, kind, torch.device("cpu"), network=network, width=8, fresh=True)
+
+
+def info(step: int, total: int, batch: int = 4) -> StepInfo:
+    first = step * batch
+    return StepInfo(
+        step=step, sample_ids=tuple(range(first, first + batch)), batch_size=batch, images_seen=first, total_images=total * batch, seed=0
+    )
+
+
+@pytest.mark.parametrize("kind", DRAWING_KINDS)
+def test_every_kind_learns_and_pictures_come_in_the_second_stage(complete: Path, kind: str) -> None:
+    task = make_task(complete, kind)
+    frozen = {name: value.clone() for name, value in task.engine.state_dict().items()}
+    fixed = StepInfo(step=0, sample_ids=tuple(range(10**6, 10**6 + 8)), batch_size=8, images_seen=0, total_images=8, seed=0)
+    before = task.step(fixed)
+    stats = [task.step(info(step, 8)) for step in range(8)]
+    after = task.step(fixed)
+
+    assert after["reconstruction"] < before["reconstruction"]
+    assert all(math.isfinite(value) for line in stats for value in line.values())
+    assert ["picture" in line for line in stats] == [step >= 4 for step in range(8)]
+    assert ("edges" in stats[-1]) == (kind in EDGE_KINDS)
+    assert all(torch.equal(task.engine.state_dict()[name], value) for name, value in frozen.items())
+
+
+@pytest.mark.parametrize("kind", ["scribble", "sketch"])
+def test_a_pair_depends_on_its_own_id_alone(complete: Path, kind: str) -> None:
+    from sisgen.train.loop import generator_for
+
+    task = make_task(complete, kind)
+    whole = task._pairs([generator_for(0, i) for i in (5, 6, 7)], [True, False, True])
+    alone = task._pairs([generator_for(0, 6)], [False])
+    assert torch.equal(whole.drawings[1:2], alone.drawings)
+    assert torch.allclose(whole.own[1:2], alone.own, atol=1e-5)
+
+
+def test_the_edges_alone_teach_the_mapper(complete: Path) -> None:
+    task = make_task(complete, "canny")
+    object.__setattr__(task.config, "stage_two", 0.0)
+    for name in ("reconstruction", "picture"):
+        object.__setattr__(task.config, name, 0.0)
+    fixed = StepInfo(step=0, sample_ids=tuple(range(8)), batch_size=8, images_seen=0, total_images=8, seed=0)
+    first = task.step(fixed)["edges"]
+    for _ in range(12):
+        task.step(fixed)
+    assert task.step(fixed)["edges"] < first
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(complete: Path, tmp_path: Path) -> None:
+    def settings(name: str, images: int) -> LoopConfig:
+        return LoopConfig(out=tmp_path / name, images=images, batch=4, snapshot_minutes=0)
+
+    class Cut(DrawingMapperTask):
+        def step(self, info: StepInfo) -> dict[str, float]:
+            if info.step == 2:
+                raise KeyboardInterrupt
+            return super().step(info)
+
+    run_loop(make_task(complete, "sketch"), settings("whole", 16))
+    cut = make_task(complete, "sketch")
+    cut.__class__ = Cut
+    with pytest.raises(KeyboardInterrupt):
+        run_loop(cut, settings("cut", 16))
+    assert run_loop(make_task(complete, "sketch"), settings("cut", 16)) == 16
+    whole, resumed = load_newest_state(tmp_path / "whole"), load_newest_state(tmp_path / "cut")
+    assert whole is not None and resumed is not None
+    for name, value in whole["networks"]["mapper"].items():
+        assert torch.equal(value, resumed["networks"]["mapper"][name]), name
+
+
+def train(model: Path, out: Path, *words: str) -> int:
+    return main(["train", "drawing-mapper", "--model", str(model), "--out", str(out), "--batch", "2", "--device", "cpu", *words])
+
+
+def test_the_command_writes_mappers_that_the_pipeline_reads(complete: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(complete, model)
+    assert train(model, tmp_path / "hed", "--kind", "hed", "--images", "4", "--width", "8") == 0
+    assert (tmp_path / "hed" / "samples-00000004.png").exists()
+    assert train(model, tmp_path / "scribble", "--kind", "scribble", "--images", "2", "--width", "8") == 0
+    pipe = Pipeline.from_pretrained(model, device="cpu")
+    assert pipe.kinds == ("mask", "scribble", "hed", "exemplar")
+    content: dict[str, Any] = read_json(model / "config.json")
+    assert content["drawing_mappers"]["scribble"]["channels"] == 4 and content["training"]["mapper_hed"]["images_seen"] == 4
+    assert content["training"]["mapper_hed"]["fitted_to"] == content["files"]["generator.safetensors"]
+
+    # Warm: the same command in another folder goes on from what is there.
+    before = pipe.engine.drawing_mappers["hed"].state_dict()
+    task = open_drawing_mapper(model, "hed", torch.device("cpu"), width=8, seed=9)
+    assert all(torch.equal(value, before[name]) for name, value in task.mapper.state_dict().items())
+
+    # Another run's folder, a network that is not there.
+    assert train(model, tmp_path / "hed", "--kind", "sketch", "--width", "8") == 2
+    assert "holds a run of 'hed_mapper'" in capsys.readouterr().err
+    assert train(model, tmp_path / "depth", "--kind", "depth", "--depth", str(tmp_path / "gone")) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_a_source_checks_its_kind() -> None:
+    with pytest.raises(TrainingError, match="The kind must be one of scribble"):
+        DrawingSource(kind="doodle", num_labels=3)
+    with pytest.raises(TrainingError, match="pass --depth"):
+        DrawingSource(kind="depth", num_labels=3)

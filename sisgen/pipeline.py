@@ -108,6 +108,7 @@ class Pipeline:
         self.source = source
         self._lock = threading.Lock()
         self._features: SqueezeNet | None = None
+        self._directions: list[Direction] | None = None
 
     @classmethod
     def from_pretrained(
@@ -340,14 +341,10 @@ class Pipeline:
 
     def directions(self) -> list[Direction]:
         """List the ways in which styles can be edited: those learned for this model, then SeFa's and GANSpace's."""
-        name, learned = DIRECTIONS_FILE, []
-        fitted_to = self.config.training.get("directions", {}).get("fitted_to", self._generator)
-        if fitted_to != self._generator:
-            log.warning("The directions of '%s' were learned on another generator and are left out; learn them again.", self.name)
-        elif self.folder is not None and name in self.config.files:
-            learned = load_directions(self.folder / name, self.config.generator.w_dim, sha256=self.config.files[name])
-        count = min(8, self.config.generator.w_dim)
-        return [*learned, *sefa_directions(self.engine.generator, count), *ganspace_directions(self.engine.generator, count)]
+        with self._lock:
+            if self._directions is None:
+                self._directions = self._find_directions()
+            return list(self._directions)
 
     def latents(self, seeds: Sequence[int]) -> torch.Tensor:
         """Give the latents of seeds, those of the official tools: float [B, z_dim]."""
@@ -413,6 +410,18 @@ class Pipeline:
     @property
     def _generator(self) -> str:
         return self.config.files.get("generator.safetensors", "")
+
+    def _find_directions(self) -> list[Direction]:
+        learned: list[Direction] = []
+        notes = self.config.training.get("directions")
+        fitted_to = notes.get("fitted_to", self._generator) if isinstance(notes, Mapping) else self._generator
+        if fitted_to != self._generator:
+            log.warning("The directions of '%s' were learned on another generator and are left out; learn them again.", self.name)
+        elif self.folder is not None and DIRECTIONS_FILE in self.config.files:
+            sha256 = self.config.files[DIRECTIONS_FILE]
+            learned = load_directions(self.folder / DIRECTIONS_FILE, self.config.generator.w_dim, sha256=sha256)
+        count = min(8, self.config.generator.w_dim)
+        return [*learned, *sefa_directions(self.engine.generator, count), *ganspace_directions(self.engine.generator, count)]
 
     def _squeezenet(self) -> SqueezeNet | None:
         """The shipped SqueezeNet, loaded once; `None`, told in the log, where it is not found."""

@@ -19,7 +19,7 @@ from sisgen.errors import CheckpointError, InputError, TrainingError
 from sisgen.hub import find_model
 from sisgen.io.configs import from_dict, read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
-from sisgen.io.labels import color_labels, read_labels
+from sisgen.io.labels import color_labels, read_labels, read_palette
 from sisgen.io.weights import load_module
 from sisgen.nets.reader import Reader
 from sisgen.nets.segmenter import Segmenter, SegmenterConfig
@@ -132,7 +132,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", type=int, default=16, help="samples to label, from --first-seed on (default: 16)")
     parser.add_argument("--first-seed", type=int, default=0, help="seed of the first labelled sample (default: 0)")
     parser.add_argument("--annotator", type=Path, help="folder of a reader that stands in for a person who labels")
-    parser.add_argument("--masks", type=Path, help="folder of painted masks named SEED.png, instead of --annotator")
+    parser.add_argument("--masks", type=Path, help="folder of painted masks SEED.png, perhaps with a palette.json, instead of --annotator")
     parser.add_argument("--psi", type=float, default=0.9, help="truncation of the labelled samples (default: 0.9)")
     parser.add_argument("--export", type=Path, help="model folder to write the segmenter to at the end (default: none)")
 
@@ -209,7 +209,10 @@ def _open_labels(
     if args.annotator is not None:
         annotator, label_set = load_reader(args.annotator, device)
         return list(range(args.first_seed, args.first_seed + args.labels)), None, annotator, label_set
-    content = read_json(find_model(args.model).path / "config.json")
-    label_set = from_dict(LabelSet, content.get("labels", {}), where=f"The label set of '{args.model}'")
+    if (args.masks / "palette.json").is_file():
+        label_set = read_palette(args.masks / "palette.json")
+    else:
+        content = read_json(find_model(args.model).path / "config.json")
+        label_set = from_dict(LabelSet, content.get("labels", {}), where=f"The label set of '{args.model}'")
     seeds, labels = read_masks(args.masks, label_set, size, args.labels)
     return seeds, labels, None, label_set

@@ -181,7 +181,8 @@ def test_a_link_to_a_photo_that_is_not_here_does_no_harm(page: Any, page_url: st
       const url = performance.getEntriesByType('resource').map((entry) => entry.name).find((name) => name.endsWith('state.js'));
       const { encodeLink } = await import(url);
       const map = new Uint8Array(65536).fill(1);
-      return encodeLink({ tab, kind: 'mask', model: 'tiny', revision: '', seed: 1, truncation: 1, strength: 1, map, photo: 'x', use: 'edit' });
+      const settings = { model: 'tiny', revision: '', seed: 1, truncation: 1, strength: 1 };
+      return encodeLink({ ...settings, tab, kind: 'mask', map, photo: 'x', use: 'edit' });
     }"""
     link, nowhere = page.evaluate(script, "photo"), page.evaluate(script, "__proto__")
     page.goto("about:blank")

@@ -38,6 +38,8 @@ from sisgen.train.rearranger_losses import cross_entropy
 from sisgen.train.segmenter import load_segmenter
 from sisgen.types import LabelSet, ProxyMask
 
+STREAM = 30  # of `generator_for`, for drawings; one more a repeat
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DrawingMapperTrainConfig:
@@ -46,6 +48,7 @@ class DrawingMapperTrainConfig:
     kind: str
     mapper: DrawingMapperConfig
     lr: float = 3e-3
+    repeats: int = 3  # drawings of every sample, a step of the mapper each: a sample costs more than a drawing
     stage_two: float = 0.5  # share of the run after which pictures count
     reconstruction: float = 1.0  # eq. 5
     picture: float = 0.7  # labels read back from the picture
@@ -54,19 +57,28 @@ class DrawingMapperTrainConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DrawnPairs:
-    """Samples and what was drawn from them.
+class Samples:
+    """What drawings are made from.
 
     Attributes:
-        own: their proxy masks [B, K, h, w].
+        own: proxy masks [B, K, h, w].
         images: the pictures [B, 3, H, W].
         labels: int64 [B, H, W].
-        drawings: [B, C, H, W] in [0, 1].
     """
 
     own: torch.Tensor
     images: torch.Tensor
     labels: torch.Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrawnPairs(Samples):
+    """Samples, some of them warped, and what was drawn from them.
+
+    Attributes:
+        drawings: [B, C, H, W] in [0, 1].
+    """
+
     drawings: torch.Tensor
 
 
@@ -97,7 +109,7 @@ class DrawingMapperTask:
         engine.eval().requires_grad_(False)
         self.mapper = mapper.to(engine.device).requires_grad_(True).train()
         self.optimizer = torch.optim.Adam(mapper.parameters(), lr=config.lr, betas=(0.9, 0.99))
-        typical = self._pairs([generator_for(0, i, stream=7) for i in range(16)], []).labels
+        typical = self._samples([generator_for(0, i, stream=7) for i in range(16)]).labels
         self.weights = class_weights(typical, len(label_set), 0.3).to(engine.device)
 
     def networks(self) -> Mapping[str, nn.Module]:
@@ -114,8 +126,18 @@ class DrawingMapperTask:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * factor
         sources = [generator_for(info.seed, i, stream=3) for i in info.sample_ids]
-        pairs = self._pairs(sources, [i % 2 == 0 for i in info.sample_ids])
+        samples = self._samples(sources)
+        stats: dict[str, torch.Tensor] = {}
+        for repeat in range(self.config.repeats):
+            # Every sample is bent in half of its drawings.
+            drawers = [generator_for(info.seed, i, stream=STREAM + repeat) for i in info.sample_ids]
+            pairs = self._draw(samples, drawers, [(i + repeat) % 2 == 0 for i in info.sample_ids])
+            pictures = info.progress >= self.config.stage_two and repeat == self.config.repeats - 1
+            stats |= self._learn(pairs, sources if pictures else None)
+        return {name: float(self.processes.average(value)) for name, value in stats.items()}
 
+    def _learn(self, pairs: DrawnPairs, sources: list[torch.Generator] | None) -> dict[str, torch.Tensor]:
+        """Take one step; with `sources` of styles, the picture counts, too."""
         # Eq. 5: the proxy mask of a drawing.
         logits = self.mapper(pairs.drawings)
         reconstruction = cross_entropy(logits.log_softmax(dim=1), pairs.own)
@@ -123,7 +145,7 @@ class DrawingMapperTask:
         stats = {"reconstruction": reconstruction}
 
         # Stage two: the sample's classes and edges in the picture of another style.
-        if info.progress >= self.config.stage_two:
+        if sources is not None:
             terms = self._picture_terms(logits, pairs, sources)
             loss = loss + self.config.picture * terms["picture"]
             if "edges" in terms:
@@ -135,13 +157,13 @@ class DrawingMapperTask:
         self.processes.average_gradients(parameters)
         nn.utils.clip_grad_norm_(parameters, 5.0)
         self.optimizer.step()
-        return {name: float(self.processes.average(value)) for name, value in stats.items()}
+        return {name: value.detach() for name, value in stats.items()}
 
     @torch.no_grad()
     def save_samples(self, path: Path) -> None:
         """Draw rows: shape samples, their drawings, style samples, results, labels read back."""
         sources = [generator_for(1, i, stream=5) for i in range(8)]
-        pairs = self._pairs(sources, [])
+        pairs = self._draw(self._samples(sources), sources, [False] * len(sources))
         style = self._style(sources)
         image = render(self.engine, self.mapper.read(pairs.drawings), style.memory, style.ws).clamp(-1, 1)
         drawn = show_drawings(pairs.drawings, self.label_set)
@@ -150,18 +172,22 @@ class DrawingMapperTask:
         save_grid(path, np.concatenate([shown[0], drawn, shown[1], shown[2], read]), 8)
 
     @torch.no_grad()
-    def _pairs(self, sources: list[torch.Generator], bent: list[bool]) -> DrawnPairs:
-        """Make pairs of fresh samples; those that are bent are warped first and drawn then, so that lines stay thin."""
+    def _samples(self, sources: list[torch.Generator]) -> Samples:
+        """Make fresh samples."""
         steps = self.engine.generator.hypercolumn(draw_ws(self.engine.generator, sources))
         own = self.engine.clusters({step.resolution: step.map for step in steps}).probs
         images = steps[-1].rgb.clamp(-1, 1)
-        labels = None if self.segmenter is None else self.segmenter.read([step.map for step in steps])
-        if bent:  # also where none of them is: what a sample draws must not hang on the others
-            grid = warp_grid(sources, images.shape[-1], self.config.warp).to(images.device)
-            moved = torch.tensor(bent, device=images.device)[:, None, None, None]
-            own, images = torch.where(moved, warp_maps(own, grid), own), torch.where(moved, warp_maps(images, grid), images)
-            labels = None if labels is None else torch.where(moved[:, 0], _warp_labels(labels, grid), labels)
-        labels = self.engine.reader.read(images) if labels is None else labels
+        labels = self.engine.reader.read(images) if self.segmenter is None else self.segmenter.read([step.map for step in steps])
+        return Samples(own=own, images=images, labels=labels)
+
+    @torch.no_grad()
+    def _draw(self, samples: Samples, sources: list[torch.Generator], bent: list[bool]) -> DrawnPairs:
+        """Draw samples; those that are bent are warped first and drawn then, so that lines stay thin."""
+        grid = warp_grid(sources, samples.images.shape[-1], self.config.warp).to(samples.images.device)
+        moved = torch.tensor(bent, device=grid.device)[:, None, None, None]
+        own = torch.where(moved, warp_maps(samples.own, grid), samples.own)
+        images = torch.where(moved, warp_maps(samples.images, grid), samples.images)
+        labels = torch.where(moved[:, 0], _warp_labels(samples.labels, grid), samples.labels)
         return DrawnPairs(own=own, images=images, labels=labels, drawings=self.source.draw(images, labels, sources))
 
     def _picture_terms(self, logits: torch.Tensor, pairs: DrawnPairs, sources: list[torch.Generator]) -> dict[str, torch.Tensor]:

@@ -69,8 +69,10 @@ def test_a_pair_depends_on_its_own_id_alone(complete: Path, kind: str) -> None:
     from sisgen.train.loop import generator_for
 
     task = make_task(complete, kind)
-    whole = task._pairs([generator_for(0, i) for i in (5, 6, 7)], [True, False, True])
-    alone = task._pairs([generator_for(0, 6)], [False])
+    whole = task._draw(
+        task._samples([generator_for(0, i) for i in (5, 6, 7)]), [generator_for(0, i, 9) for i in (5, 6, 7)], [True, False, True]
+    )
+    alone = task._draw(task._samples([generator_for(0, 6)]), [generator_for(0, 6, 9)], [False])
     assert torch.equal(whole.drawings[1:2], alone.drawings)
     assert torch.allclose(whole.own[1:2], alone.own, atol=1e-5)
 

@@ -125,13 +125,20 @@ class RearrangeEngine(nn.Module):
         return _join([style] * count)
 
     @torch.inference_mode()
-    def shape_of_photo(self, inversion: Inversion) -> ProxyMask:
-        """The arrangement of a photograph: its reconstruction's, and what the mask mapper says where its labels differ."""
-        own = inversion.proxy.probs.to(self.device)
-        labels, shown = inversion.labels.to(self.device), self.reader.read(inversion.image.to(self.device).clamp(-1, 1))
+    def shape_of(self, own: torch.Tensor, image: torch.Tensor, labels: torch.Tensor, trust: float) -> ProxyMask:
+        """The arrangement of a picture: its own proxy mask blended with what the mask mapper makes of its labels.
+
+        Args:
+            own: proxy mask [1, K, h, w] of the sample or of the reconstruction.
+            image: that sample or reconstruction, [1, 3, H, W].
+            labels: of the picture that is meant, int64 [1, H, W]; where `image` reads otherwise, they alone count.
+            trust: in the labels, 0..1, everywhere else.
+        """
+        labels, shown = labels.to(self.device), self.reader.read(image.to(self.device).clamp(-1, 1))
         mask = nn.functional.one_hot(labels, self.mapper.config.num_labels).permute(0, 3, 1, 2).float()  # [1, L, H, W]
-        other = nn.functional.adaptive_avg_pool2d(changed_places(mask, shown), own.shape[-1])
-        return ProxyMask(probs=blend_proxies(self.mapper.read(mask).probs, own, other))
+        drawn = self.mapper.read(mask).probs
+        other = nn.functional.adaptive_avg_pool2d(changed_places(mask, shown), drawn.shape[-1])
+        return ProxyMask(probs=blend_proxies(drawn, own.to(self.device), other.clamp_min(trust)))
 
     def with_tail(self, tail: StyleGAN2 | None) -> RearrangingParts:
         """The parts that rearranging takes, with a tuned generator in place of the model's own; `None` = that one."""

@@ -50,7 +50,8 @@ def submit_cells(
 ) -> Future[Painted]:
     """Queue a drawing of the kind that `wish` names, of any size, with values as `drawings.read_drawing` gives them."""
     model = wish.model or context.registry.default
-    blank, brought = is_blank(wish.kind, cells), {}
+    blank = is_blank(wish.kind, cells)
+    brought: dict[str, Any] = {}
     if wish.photo is not None:
         photo = context.photos.get(wish.photo, model)
         edited = not blank and bool((own_labels(context, photo) != cells).any())

@@ -41,9 +41,9 @@ class InvertBatch:
                     continue
                 psi = float(pipe.defaults["truncation"]) if source.truncation is None else source.truncation
                 style = pipe.engine.recall([source.seed], psi)
-                proxy = ProxyMask(probs=style.memory.own)
-                parts = {"ws": style.ws, "photo": style.images, "image": style.images, "labels": style.labels}
-                found.append(Inversion(proxy=proxy, labels_from="reconstruction", **parts))
+                images, proxy = style.images, ProxyMask(probs=style.memory.own)
+                one = Inversion(ws=style.ws, photo=images, image=images, proxy=proxy, labels=style.labels, labels_from="reconstruction")
+                found.append(one)
         return found
 
 

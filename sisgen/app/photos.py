@@ -6,8 +6,9 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -101,7 +102,7 @@ class Photos:
         if photo is not None:
             photo.stop.set()
 
-    def refine(self, photo: Photo, pipe: Pipeline, turn: Turnstile, steps: int, done: Any) -> None:
+    def refine(self, photo: Photo, pipe: Pipeline, turn: Turnstile, steps: int, done: Callable[[], object]) -> None:
         """Queue bringing the model's picture nearer to a photograph; `photo` tells how far that is.
 
         Args:
@@ -122,8 +123,13 @@ class Photos:
         photo.phase, photo.step, photo.steps, photo.error = "waiting", 0, steps, ""
         photo.stop.clear()
         photo.finished.clear()
+
+        def task() -> None:
+            _refine(photo, pipe, turn)
+            done()
+
         try:
-            self._long.submit(lambda: (_refine(photo, pipe, turn), done()))
+            self._long.submit(task)
         except BaseException:
             photo.phase = "ready"
             raise
@@ -146,6 +152,7 @@ def _refine(photo: Photo, pipe: Pipeline, turn: Turnstile) -> None:
         photo.step = step
         turn.give_way()
 
+    assert photo.picture is not None, "samples are not refined"
     try:
         if not photo.stop.is_set():
             photo.phase = "running"

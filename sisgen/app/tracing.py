@@ -157,7 +157,7 @@ def find_lines(picture: np.ndarray, pipe: Pipeline, trace: Trace) -> Condition:
         from sisgen.conditions.hed import hed_condition
 
         detector = edge_detector(pipe.device)
-        DETECTORS["hed"] = f"Found by {detector.source}."
+        DETECTORS["hed"] = f"Detector: {detector.source}."
         return hed_condition(picture, size, detector)
     if trace.kind == "depth":
         from sisgen.conditions.depth import depth_condition
@@ -172,11 +172,14 @@ def find_lines(picture: np.ndarray, pipe: Pipeline, trace: Trace) -> Condition:
 
 def _strong_lines(picture: np.ndarray, size: int) -> Condition:
     """Find the lines that a hand would draw of a picture of something."""
+    import torch
+
     from sisgen.conditions.pictures import square_picture
     from sisgen.nets.lines import canny, luminance
     from sisgen.types import Condition
 
-    grey, lines = luminance(square_picture(picture, size)), None
+    grey = luminance(square_picture(picture, size))
+    lines = torch.zeros_like(grey)
     for level in STRENGTHS:
         lines = canny(grey, level, 2 * level, sigma=1.4)
         if float(lines.mean()) > FEW:

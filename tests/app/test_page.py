@@ -175,7 +175,7 @@ def test_a_bad_file_gets_a_toast_and_the_drawing_stays(
     text = tmp_path / "mask.png"
     text.write_text("no picture")
     for bad in (photograph, text):
-        page.locator("[data-file]").set_input_files(bad)
+        page.locator("#mask-tab [data-file]").set_input_files(bad)
         page.get_by_role("alert").wait_for()
         page.get_by_role("alert").get_by_role("button", name="Close message").click()
     assert cell(page, 120, 120) == color(app_context, 3)
@@ -183,7 +183,7 @@ def test_a_bad_file_gets_a_toast_and_the_drawing_stays(
     errors.clear()
     good = tmp_path / "good.png"
     Image.fromarray(np.full((64, 64), 2, np.uint8), mode="L").save(good)
-    page.locator("[data-file]").set_input_files(good)
+    page.locator("#mask-tab [data-file]").set_input_files(good)
     page.wait_for_function(
         "(want) => [...document.querySelector('#mask-tab .sis-canvas').getContext('2d').getImageData(9, 9, 1, 1).data].join() === want",
         arg=",".join(map(str, color(app_context, 2))),

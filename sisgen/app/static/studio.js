@@ -155,6 +155,7 @@ export class Studio {
       if (handed) await this.takeUp(handed);
       else if (this.model !== session.model) await this.switchModel(this.model);
     } catch (error) {
+      if (this.bench.studio.hasAttribute("aria-busy")) this.model = null; // it begins anew when it is shown again
       toast(error.message, { error: true, seconds: 60 });
     }
   }

@@ -1,13 +1,16 @@
 """Several drawings of one request: checks, weights, and the blend in proxy space."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
 from sisgen.engines.drawings import blend_drawings, check_drawings
-from sisgen.errors import InputError
+from sisgen.errors import CheckpointError, InputError
+from sisgen.io.configs import read_json, write_json
 from sisgen.pipeline import Pipeline
+from sisgen.train.adaptation.copies import drop_parts
 from sisgen.types import Condition
 
 SHAPES = {"mask": (2, 8, 8), "sketch": (1, 8, 8)}
@@ -104,3 +107,33 @@ def test_one_drawing_serves_many_seeds_and_many_drawings_one_each(pipe: Pipeline
     assert torch.allclose(pipe(one, seeds=[5]).images, together[1:], atol=1e-5)
     apart = pipe([one, each], seeds=[4, 5]).images
     assert torch.allclose(apart[:1], together[:1], atol=1e-4) and not torch.allclose(apart[1:], together[1:], atol=1e-3)
+
+
+SPOILED = {
+    "an unknown kind": (lambda mappers: mappers.update(doodle=mappers["hed"]), "but it names 'doodle'"),
+    "other clusters": (lambda mappers: mappers["hed"].update(num_clusters=7), "The hed mapper in"),
+    "other classes": (lambda mappers: mappers["scribble"].update(channels=3), "The scribble mapper in"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILED)
+def test_a_mapper_that_does_not_fit_is_refused(drawing_model: Path, tmp_path: Path, case: str) -> None:
+    spoil, message = SPOILED[case]
+    shutil.copytree(drawing_model, tmp_path / "model")
+    content = read_json(tmp_path / "model" / "config.json")
+    spoil(content["drawing_mappers"])
+    write_json(tmp_path / "model" / "config.json", content)
+    with pytest.raises(CheckpointError, match=message):
+        Pipeline.from_pretrained(tmp_path / "model", device="cpu")
+
+
+def test_adaptation_forgets_mappers_with_what_they_were_made_for(drawing_model: Path, tmp_path: Path) -> None:
+    for parts, kept in ((("reader", "mapper"), {"sketch", "canny", "hed", "depth"}), (("clusters", "mapper"), set())):
+        folder = tmp_path / parts[0]
+        shutil.copytree(drawing_model, folder)
+        drop_parts(folder, parts)
+        content = read_json(folder / "config.json")
+        assert set(content.get("drawing_mappers", {})) == kept
+        stems = {f"mapper_{kind}.safetensors" for kind in kept}
+        assert {name for name in content["files"] if name.startswith("mapper_")} == stems
+        assert {path.name for path in folder.glob("mapper_*")} == stems

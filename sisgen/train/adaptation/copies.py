@@ -55,17 +55,24 @@ def edit_copy(copy: Path) -> Iterator[Path]:
 
 
 def drop_parts(copy: Path, parts: Iterable[str]) -> None:
-    """Forget parts of the copy, by the names of their stages."""
+    """Forget parts of the copy, by the names of their stages; drawing mappers go with the clusters, that of scribbles with the classes."""
+    parts = tuple(parts)
     content = read_json(copy / CONFIG)
     training = dict(content.get("training", {}))
     files = dict(content.get("files", {}))
-    for part in parts:
-        files.pop(f"{STEMS[part]}.safetensors", None)
+    drawings = dict(content.pop("drawing_mappers", {}))
+    gone = [kind for kind in drawings if "clusters" in parts or ("mapper" in parts and kind == "scribble")]
+    stems = [*(STEMS[part] for part in parts), *(f"mapper_{kind}" for kind in gone)]
+    for part in (*parts, *(f"mapper_{kind}" for kind in gone)):
         training.pop(NOTES.get(part, part), None)
         content.pop(SECTIONS.get(part, ""), None)
+    for stem in stems:
+        files.pop(f"{stem}.safetensors", None)
+    kept = {kind: sizes for kind, sizes in drawings.items() if kind not in gone}
+    content |= {"drawing_mappers": kept} if kept else {}
     write_json(copy / CONFIG, {**content, "training": training, "files": files})
-    for part in parts:
-        (copy / f"{STEMS[part]}.safetensors").unlink(missing_ok=True)
+    for stem in stems:
+        (copy / f"{stem}.safetensors").unlink(missing_ok=True)
 
 
 def set_classes(copy: Path, label_set: LabelSet) -> None:

@@ -29,6 +29,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--edges", type=Path, metavar="FOLDER", help=words)
     words = "photographs to invert and to take shapes from (alone: 50)"
     parser.add_argument("--inversion", type=count, nargs="?", const=50, default=0, metavar="NUM", help=words)
+    words = "folder of free-form masks to score where they were changed (alone: %(const)s)"
+    parser.add_argument("--freeform", type=Path, nargs="?", const=Path("examples/freeform"), metavar="FOLDER", help=words)
     parser.add_argument(
         "--readers", type=Path, default=Path("checkpoints/readers"), help="folder with the judges a and b (default: %(default)s)"
     )
@@ -47,8 +49,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         SisgenError: the model, a judge or an argument cannot be used.
     """
-    if not args.stages and not args.fd and not args.conditions and not args.inversion:
-        flags = "--stages, --fd, --conditions, --inversion"
+    if not args.stages and not args.fd and not args.conditions and not args.inversion and not args.freeform:
+        flags = "--stages, --fd, --conditions, --inversion, --freeform"
         raise InputError(f"evaluate must know what to measure, but none of {flags} was given; pass --stages.")
     if set(args.stages) - set("abcde"):
         raise InputError(f"--stages must be letters of abcde, but it is {args.stages!r}; pass --stages alone for all.")
@@ -60,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     names = [field.name for field in dataclasses.fields(EvaluationConfig)]
     config = EvaluationConfig(**{name: getattr(args, name) for name in names})
     total = (config.samples if config.stages else 0) + 5 * config.fd + 4 * config.conditions + 2 * config.inversion
+    total += len(list(config.freeform.glob("*.png"))) if config.freeform else 0
     with tqdm(total=total, unit="picture", disable=None) as bar:
         report = evaluate(config, bar.update)
     print_report(report)
@@ -82,6 +85,8 @@ def print_report(report: dict[str, Any]) -> None:
         print_condition(kind, scores)
     if "inversion" in report:
         print_photos(report)
+    if "freeform" in report:
+        print_freeform(report["freeform"])
     if report.get("distances"):
         print("SqueezeNet-FD  " + ", ".join(f"{name} {value}" for name, value in report["distances"].items()))
 
@@ -114,3 +119,15 @@ def print_photos(report: dict[str, Any]) -> None:
     for name, line in report["exemplars"].items():
         if name != "judged_by":
             print(f"  {name:16}{show_percent(line['miou']):>7}{show_percent(line['accuracy']):>7}")
+
+
+def print_freeform(report: dict[str, Any]) -> None:
+    """Print how the changed parts of free-form masks are followed."""
+    from sisgen.train.evaluation.meters import show_percent
+
+    print(f"{'free-form':18}{'IoU':>7}{'mIoU':>7}{'acc':>7}{'whole':>7}{'seconds':>9}   changed parts of {len(report['masks'])} masks")
+    for name, line in report["methods"].items():
+        cells = "".join(f"{show_percent(line[key]):>7}" for key in ("iou", "miou", "accuracy", "whole"))
+        print(f"  {name:16}{cells}{line['seconds']:>9.2f}")
+    for line in report["masks"]:
+        print(f"  {line['name']:24}" + ", ".join(f"{name} {show_percent(line[name])}" for name in report["methods"]))

@@ -20,6 +20,7 @@ from sisgen.pipeline import Pipeline
 from sisgen.train.evaluation.conditions import ConditionResults, measure_conditions
 from sisgen.train.evaluation.distances import measure_distances
 from sisgen.train.evaluation.exemplars import measure_exemplars
+from sisgen.train.evaluation.freeform import draw_freeform, measure_freeform, read_freeform
 from sisgen.train.evaluation.inversion import measure_inversion, open_photos
 from sisgen.train.evaluation.report import draw_grid, write_report
 from sisgen.train.evaluation.sources import FD_SEEDS, CachePairs, RenderedPairs
@@ -40,6 +41,7 @@ class EvaluationConfig:
     conditions: int = 0  # pictures a kind of scribbles and lines; 0 = none
     edges: Path | None = None  # folder of the network that finds the contours of "hed"; None takes gradients
     inversion: int = 0  # photographs to invert, and to take shapes from; 0 = none
+    freeform: Path | None = None  # folder of free-form masks; None = none
     readers: Path | None = None  # folder of the judges a and b; None takes the shipped ones
     squeezenet: Path | None = None  # its folder; None takes the shipped one
     cache: Path | None = None  # real pictures for the distances, held-out ones for the inversion; None renders them
@@ -49,7 +51,7 @@ class EvaluationConfig:
 
 
 def evaluate(config: EvaluationConfig, advance: Callable[[int], object] = lambda num: None) -> dict[str, Any]:
-    """Measure a model and write `evaluation.json`, `grid.png`, `stages.png`, `conditions.png`, `inversion.png` and `exemplars.png`.
+    """Measure a model and write `evaluation.json`, `grid.png`, `stages.png` and a picture a further measurement.
 
     Args:
         config: what is measured.
@@ -89,6 +91,10 @@ def evaluate(config: EvaluationConfig, advance: Callable[[int], object] = lambda
     if config.inversion:
         report |= _measure_photos(config, subject, device, advance)
 
+    # Free-form masks.
+    if config.freeform:
+        report["freeform"] = _measure_freeform(config, subject, device, advance)
+
     # Distances.
     if config.fd:
         net = load_squeezenet(config.squeezenet or shipped_folder("squeezenet"), device)
@@ -122,6 +128,16 @@ def _measure_photos(config: EvaluationConfig, subject: PipelineSubject, device: 
     report["exemplars"], shaped = measure_exemplars(subject, photos, judges, num=config.inversion, advance=advance)
     for name, rows in (("inversion", inverted), ("exemplars", shaped)):
         save_png(config.out / f"{name}.png", draw_grid(rows, subject.labels, order=tuple(rows)))
+    return report
+
+
+def _measure_freeform(config: EvaluationConfig, subject: PipelineSubject, device: Any, advance: Callable[[int], object]) -> dict[str, Any]:
+    """Measure how free-form masks are followed where they were changed, beside latent optimisation."""
+    assert config.freeform is not None
+    masks = read_freeform(config.freeform, subject.labels, subject.resolution)
+    judges = load_judges(config.readers or shipped_folder("readers"), subject, device)
+    report, rows = measure_freeform(subject, judges, masks, advance=advance)
+    save_png(config.out / "freeform.png", draw_freeform(rows, subject.labels))
     return report
 
 

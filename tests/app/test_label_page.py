@@ -98,7 +98,7 @@ def test_tabs_change_by_keys_and_only_the_shown_one_hears_keys(page: Any) -> Non
     assert tab.locator(".sis-chip").nth(1).get_attribute("aria-checked") == "true"
     assert page.locator("#mask-tab .sis-chip").nth(1).get_attribute("aria-checked") == "false"
     page.get_by_role("tab", name="Label").focus()
-    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowRight")  # from the last tab to the first
     assert page.locator("#mask-tab .sis-studio").is_visible()
     assert not tab.locator(".sis-studio").is_visible()
 

@@ -514,11 +514,11 @@ def _read_config(folder: Path) -> ModelConfig:
         raise CheckpointError(f"{path} must give the encoder the generator's latents, but they differ; train the encoder again.")
     if "mask" not in config.mappers:
         raise CheckpointError(f"{path} must name a mapper for masks, but it names none; run `python -m sisgen train mapper`.")
-    for kind, sizes in config.drawing_mappers.items():
+    for kind, mapper in config.drawing_mappers.items():
         if kind not in DRAWING_KINDS:
             raise CheckpointError(f"{path} may name drawing mappers for {', '.join(DRAWING_KINDS)}, but it names {kind!r}; correct it.")
-        made_for, channels = (sizes.num_clusters, sizes.resolution), len(config.labels) if kind == "scribble" else 1
-        if made_for != (config.proxy.num_clusters, config.generator.resolution) or sizes.channels != channels:
+        made_for, channels = (mapper.num_clusters, mapper.resolution), len(config.labels) if kind == "scribble" else 1
+        if made_for != (config.proxy.num_clusters, config.generator.resolution) or mapper.channels != channels:
             raise CheckpointError(f"The {kind} mapper in {path} must fit the model's sizes, but it was made for others; train it again.")
     return config
 

@@ -42,6 +42,8 @@ def add_parser(subparsers: Any) -> None:
         action=argparse.BooleanOptionalAction,
         help="train the rearranger against a discriminator, a fresh one where the model has none (default: only where it has one)",
     )
+    words = "prototype tokens a cluster, for parts that samples may lack, as hats: 2 (default: 0, all comes from the sample)"
+    parser.add_argument("--tokens", type=_tokens, default=0, help=words)
     parser.add_argument("--bf16", action="store_true", help="bfloat16, on a GPU or on a CPU with AMX")
     parser.add_argument("--seed", type=seed, default=0, help="of weights, data and noise (default: 0)")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: CUDA where it works)")
@@ -77,8 +79,14 @@ def configure(args: argparse.Namespace) -> AdaptConfig:
         raise InputError("--generator needs a folder for the finished model, but none came; give --out.")
     label_set = name_classes(args.classes) if args.classes else None
     model = bring_in(args.generator, args.work, args.out.resolve().name) if args.generator else _find(args.model, args.out)
-    same = ("work", "masks", "annotator", "labels", "psi", "minutes", "fresh", "force", "adversarial", "bf16", "seed", "device")
+    same = ("work", "masks", "annotator", "labels", "psi", "minutes", "fresh", "force", "adversarial", "tokens", "bf16", "seed", "device")
     return AdaptConfig(model=model, out=args.out or model, label_set=label_set, **{name: getattr(args, name) for name in same})
+
+
+def _tokens(text: str) -> int:
+    if text not in {str(number) for number in range(9)}:
+        raise argparse.ArgumentTypeError(f"must be a whole number in 0..8, but it is {text!r}")
+    return int(text)
 
 
 def _find(model: Path, out: Path | None) -> Path:

@@ -25,6 +25,7 @@ class AdaptConfig:
     fresh: bool = False  # fit clusters and start the rearranger anew
     force: bool = False  # replace `out` even where validation did not improve
     adversarial: bool | None = None  # None: where the model has a discriminator; True: a fresh one where it lacks; False: without
+    tokens: int = 0  # prototype tokens a cluster of a rearranger that starts anew; 2 where samples lack parts (hats, glasses)
     bf16: bool = False  # for rearranger and reader, on a GPU or on a CPU with AMX
     snapshot_minutes: float = 1.0  # time between snapshots, and between sample grids
     device: str | None = None  # None takes CUDA where it works

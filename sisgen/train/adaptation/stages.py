@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def open_rearranger_stage(bench: Bench) -> Stage:
     generator = load_generator(bench.folder).to(bench.device)
     clusters = load_clusters(bench.folder).to(bench.device)
     warm = bench.start != "anew"
-    sizes = rearranger_config(generator, clusters.config, min(clusters.config.sources))
+    sizes = replace(rearranger_config(generator, clusters.config, min(clusters.config.sources)), tokens_per_cluster=bench.config.tokens)
     if warm:
         sizes = from_dict(RearrangerConfig, read_json(bench.folder / "config.json")["rearranger"])
     rearranger = start_rearranger(sizes, generator, clusters, warm_from=bench.folder if warm else None, seed=bench.config.seed)

@@ -9,7 +9,6 @@ from typing import Any
 
 from sisgen.cli.arguments import count, number
 from sisgen.errors import InputError
-from sisgen.hub import DEFAULT_MODEL
 
 
 def add_parser(subparsers: Any) -> None:
@@ -17,7 +16,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "evaluate", help="measure a model", description="Measure how a model follows masks, and how natural it stays."
     )
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="model name, folder or Hub id (default: %(default)s)")
+    parser.add_argument("--model", default="portraits", help="model name, folder or Hub id (default: %(default)s)")
     parser.add_argument("--stages", nargs="?", const="abcde", default="", metavar="abcde", help="stages to measure; alone: all")
     parser.add_argument("--samples", type=count, default=500, help="pictures a stage (default: %(default)s)")
     parser.add_argument(

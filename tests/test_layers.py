@@ -11,6 +11,7 @@ LAYERS = [  # high -> low; names in one row are independent siblings
     {"app", "cli"},
     {"train"},
     {"pipeline"},
+    {"models"},
     {"engines"},
     {"inversion", "editing", "metrics"},
     {"conditions", "proxy", "rearrange"},
@@ -20,7 +21,7 @@ LAYERS = [  # high -> low; names in one row are independent siblings
     {"hub"},
     {"io"},
     {"types"},
-    {"shapes"},
+    {"shapes", "checks"},
     {"devices"},
     {"errors"},
 ]

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from sisgen.checks import check_seeds
 from sisgen.engines.drawings import Drawings
 from sisgen.engines.rearrange import Clock, RearrangeEngine, RearrangingParts, Style, whole_labels
+from sisgen.errors import InputError
 from sisgen.inversion.inversion import Inversion
 from sisgen.rearrange.rearranger import Rearranger, agreement
 from sisgen.types import Features, ProxyMask
@@ -46,6 +48,23 @@ class Source:
 
     style: Style
     parts: RearrangingParts
+
+
+def check_regions(regions: Regions, names: Sequence[str]) -> None:
+    """Check classes, number of sources and seeds; photographs are checked by who knows the model's sizes.
+
+    Raises:
+        InputError: no such class, too many sources, or no such seed.
+    """
+    unknown = [name for name in regions.sources if name not in names]
+    if unknown:
+        raise InputError(f"Regions must be classes of {', '.join(names)}, but {str(unknown[0])[:40]!r} came; name one of them.")
+    count = len(set(regions.sources.values()))
+    if count > MOST:
+        raise InputError(f"At most {MOST} styles go into one picture, but {count} came; leave some out.")
+    for source in regions.sources.values():
+        if not isinstance(source, Inversion):
+            check_seeds([source])
 
 
 @torch.inference_mode()

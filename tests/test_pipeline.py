@@ -14,7 +14,7 @@ import torch
 from sisgen.conditions.mask import mask_condition
 from sisgen.errors import CheckpointError, InputError, ModelNotFoundError
 from sisgen.io.configs import read_json, write_json
-from sisgen.pipeline import CHUNK, Pipeline, check_number, check_seeds
+from sisgen.pipeline import CHUNK, Pipeline
 from sisgen.shapes import UNPAINTED
 from sisgen.types import Condition
 
@@ -161,11 +161,6 @@ def test_bad_conditions_are_one_sentence(tiny_pipeline: Pipeline, kind: str) -> 
     change, message = BAD_CONDITIONS[kind]
     with pytest.raises(InputError, match=message):
         tiny_pipeline(change(draw(tiny_pipeline, 4)), seeds=[0, 1, 2])
-
-
-def test_numbers_of_numpy_and_torch_are_numbers() -> None:
-    assert check_seeds(np.array([1, 2**32 - 1])) == [1, 2**32 - 1]
-    assert check_number("truncation", np.float32(0.5), 0, 1) == 0.5
 
 
 @pytest.mark.parametrize("name", ["generator", "proxy", "rearranger", "mapper_mask", "reader"])

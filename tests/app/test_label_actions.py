@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from sisgen.app import label_actions, mask_actions
+from sisgen.app import actions, drawings, label_actions
 from sisgen.app.context import Context, Registry
 from sisgen.app.limits import Wish, read_runs
 from sisgen.app.models import why_no_training
@@ -55,7 +55,7 @@ def context(tiny_pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def halves_runs() -> str:
     cells = np.zeros((256, 256), dtype=np.int64)
     cells[:, 128:] = 1
-    return mask_actions.encode_runs(cells)
+    return drawings.encode_runs(cells)
 
 
 def wanted(**change: Any) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def wait_for_end(context: Context, token: str, seconds: float = 300) -> dict[str
         ({"samples": []}, "painted"),
         ({"samples": [{"seed": -1, "runs": halves_runs()}]}, "sample"),
         ({"samples": [{"seed": 1, "runs": "AAAA"}]}, "damaged"),
-        ({"samples": [{"seed": 1, "runs": mask_actions.encode_runs(np.full((256, 256), -1))}]}, "Nothing is painted"),
+        ({"samples": [{"seed": 1, "runs": drawings.encode_runs(np.full((256, 256), -1))}]}, "Nothing is painted"),
         ({"minutes": 1e9}, "time"),
         ({"model": 7}, "reload"),
     ],
@@ -97,9 +97,9 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(change: dict[str, Any
 
 def test_runs_are_read_as_they_were_written() -> None:
     cells = np.random.default_rng(0).integers(-1, 3, (256, 256))
-    assert (read_runs(mask_actions.encode_runs(cells), 3) == cells).all()
+    assert (read_runs(drawings.encode_runs(cells), 3) == cells).all()
     with pytest.raises(InputError):
-        read_runs(mask_actions.encode_runs(cells), 2)
+        read_runs(drawings.encode_runs(cells), 2)
 
 
 @pytest.mark.parametrize("title", ["", "  ", "../x", "a" * 25, "<b>", "猫", None, 3])
@@ -196,7 +196,7 @@ def test_a_training_becomes_a_model_that_paints(context: Context) -> None:
     assert saved["name"] == "my-halves"
     assert context.registry.names == ("tiny", "my-halves")
     canvas = np.zeros((256, 256), dtype=np.int64)
-    painted = mask_actions.submit_labels(context, "visitor", Wish(model="my-halves", seed=3), canvas).result(30)
+    painted = actions.submit_cells(context, "visitor", Wish(model="my-halves", seed=3), canvas).result(30)
     assert painted.model.startswith("My Halves@")
     path, name = label_actions.pack_training(context, token)
     assert name == "my-halves.zip"

@@ -32,8 +32,8 @@ def pipeline(name, revision=None):
 
 def page(*arguments):
     """What the page is told when `app.py` starts with these arguments."""
-    from sisgen.app.launch import build_context
     from sisgen.app.description import describe_model
+    from sisgen.app.launch import build_context
     from sisgen.app.settings import read_settings
 
     context = build_context(read_settings(list(arguments)))

@@ -5,14 +5,18 @@ picture: an encoder with the discriminator's trunk gives z, mapping and synthesi
 term follows a target, so that z of pictures comes near the normal latents that the generator is used with.
 
 Critics then look at decoded pictures and at pictures from the prior (after Larsen et al., VAE/GAN, ICML 2016): decoding keeps every kind
-of picture in reach, the critics make samples as sharp as pictures.
+of picture in reach, the critics make samples as sharp as pictures. The prior is the normal distribution of the latents that pictures have;
+`python -m sisgen train prior` afterwards teaches the mapping to bring a standard normal there.
+
+Layers behind the cut should colour what the layers before it arrange, no more: for a share of the pictures they take the style of a
+mirrored and warped copy, and the picture has to come back unwarped all the same.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,8 +42,12 @@ from sisgen.train.critics import Critic, FeatureCritic, Judged, PixelCritic
 from sisgen.train.ema import update_ema
 from sisgen.train.gan import PRESETS, GANConfig, GANTask, Pictures
 from sisgen.train.loop import StepInfo, generator_for
+from sisgen.train.prior import RunningGaussian
+from sisgen.train.proxies import WarpConfig, warp_grid, warp_maps
 
 ENCODER_FILE = "warmup_encoder"
+MAPPING_FILE = "warmup_mapping"  # from the encoder's latents, where the generator's own mapping begins at a standard normal
+CUT = 32  # resolution behind which layers take the style of a warped copy
 BALANCE_INTERVAL = 16  # steps between measurements of the critics' weights
 
 
@@ -53,6 +61,8 @@ class WarmupConfig:
     projected: float = 0.0  # the same of a critic of SqueezeNet's features
     projected_lr: float = 5e-4
     decoded: float = 1.0  # share of a batch that is decoded; the rest comes from the prior
+    mixing: float = 0.0  # share of what is decoded whose layers behind the cut take the style of a warped copy
+    warp: WarpConfig = field(default_factory=lambda: WarpConfig(p_flip=0.5, rotation=8.0, shift=0.08))
     resolution: int | None = None  # train on pictures of this size, as the generator has them on its way; None = its own
     ema_half_life: float = 2_000.0
     kl_target: float = 1.4  # nats a latent dimension
@@ -123,11 +133,12 @@ class WarmupTask(GANTask):
         if config.projected > 0:
             self.critics["features"] = (config.projected, FeatureCritic(projected, self.processes, lr=config.projected_lr))
         self.weights = LossWeights(len(self.critics)).to(self.device)
+        self.prior = RunningGaussian(config.gan.generator.z_dim).to(self.device)
 
     def networks(self) -> Mapping[str, nn.Module]:
         """Name everything that a snapshot holds."""
         critics = {name: critic.network for name, (_, critic) in self.critics.items()}
-        return {**super().networks(), "encoder": self.encoder, "weights": self.weights, **critics}
+        return {**super().networks(), "encoder": self.encoder, "weights": self.weights, "prior": self.prior, **critics}
 
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
         """Name the optimizers."""
@@ -142,11 +153,14 @@ class WarmupTask(GANTask):
         for stem, network in (("discriminator", self.discriminator), (ENCODER_FILE, self.encoder)):
             if has_part(folder, stem, {}):
                 load_fitting(folder, stem, network)
+        if has_part(folder, MAPPING_FILE, {}):
+            for generator in (self.generator, self.average):
+                load_part(folder, MAPPING_FILE, generator.mapping)
 
     def export(self, folder: str | Path, images_seen: int) -> None:
         """Write the generator, the encoder and what else it takes to go on into a model folder."""
         super().export(folder, images_seen)
-        export_parts(folder, {ENCODER_FILE: self.encoder}, {})
+        export_parts(folder, {ENCODER_FILE: self.encoder, MAPPING_FILE: self.average.mapping}, {})
 
     def step(self, info: StepInfo) -> dict[str, float]:
         """Decode pictures and compare; draw others from the prior; have both judged."""
@@ -158,12 +172,13 @@ class WarmupTask(GANTask):
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
             mean, log_variance = (x.float() for x in self.encoder(real[:decoded]))
         noise = torch.stack([torch.randn(mean.shape[1], generator=g) for g in sources]).to(mean)  # [B, D]
-        z = torch.cat([mean + noise[:decoded] * (0.5 * log_variance).exp(), noise[decoded:]])
+        z = torch.cat([mean + noise[:decoded] * (0.5 * log_variance).exp(), self.prior.draw(noise[decoded:])])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-            ws = self.generator.map(z).float()
+            ws = self._mix(self.generator.map(z).float(), real[:decoded], sources)
             image = self.generator.head(ws, self.size, noise_mode="none").rgb
         with torch.no_grad():
             self.generator.mapping.w_avg.lerp_(self.processes.average(ws[:, 0].mean(dim=0)), 0.01)
+            self.prior.follow(*(self.processes.average(moment) for moment in self.prior.moments(z[:decoded])))
 
         # Losses.
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()  # nats a dimension
@@ -190,8 +205,22 @@ class WarmupTask(GANTask):
     def save_samples(self, path: Path) -> None:
         """Draw 32 pictures of the averaged generator, truncation 0.7, at the resolution that is trained."""
         z = torch.stack([torch.randn(self.config.generator.z_dim, generator=generator_for(0, i, stream=9)) for i in range(32)])
-        images = [self.average.head(self.average.map(part.to(self.device), psi=0.7), self.size).rgb for part in z.split(8)]
+        z = self.prior.draw(z.to(self.device))
+        images = [self.average.head(self.average.map(part, psi=0.7), self.size).rgb for part in z.split(8)]
         save_grid(path, to_uint8(torch.cat(images).clamp(-1, 1)), 8)
+
+    def _mix(self, ws: torch.Tensor, decoded: torch.Tensor, sources: Sequence[torch.Generator]) -> torch.Tensor:
+        """Give the last rows of `ws` to the styles of warped copies, for a share of the decoded pictures."""
+        mixed, row = round(len(decoded) * self.warmup.mixing), self.generator.synthesis.first_row(2 * CUT)
+        if not mixed or row >= ws.shape[1]:
+            return ws
+        grid = warp_grid(sources[:mixed], decoded.shape[-1], self.warmup.warp).to(self.device)
+        copies = warp_maps(decoded[:mixed], grid).contiguous(memory_format=torch.channels_last)
+        mean, log_variance = (x.float() for x in self.encoder(copies))
+        noise = torch.stack([torch.randn(mean.shape[1], generator=g) for g in sources[:mixed]]).to(mean)
+        other = self.generator.map(mean + noise * (0.5 * log_variance).exp()).float()
+        last = torch.arange(ws.shape[1], device=ws.device)[None, :, None] >= row  # [1, S, 1]
+        return torch.cat([torch.where(last, other, ws[:mixed]), ws[mixed:]])
 
     def _shrink(self, images: torch.Tensor) -> torch.Tensor:
         return F.adaptive_avg_pool2d(images, self.size).contiguous(memory_format=torch.channels_last)
@@ -247,6 +276,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--projected", type=float, default=0.0, help="pull of a critic of SqueezeNet's features (default: 0, none)")
     parser.add_argument("--kl", type=float, default=1.4, help="nats a latent dimension may carry; more is sharper (default: 1.4)")
     parser.add_argument("--decoded", type=float, default=1.0, help="share of a batch that is decoded and compared (default: 1)")
+    parser.add_argument("--mixing", type=float, default=0.0, help="share whose finer layers take a warped copy's style (default: 0)")
     parser.add_argument("--resolution", type=int, help="learn at a lower resolution first, several times faster (default: the pictures')")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 on a CPU too; it pays where the CPU has AMX")
     parser.add_argument("--half-life", type=float, default=2_000.0, help="half-life of the average, in pictures (default: 2000)")
@@ -267,6 +297,7 @@ def main(args: argparse.Namespace) -> int:
     gan = GANConfig(generator=sizes, unpack=2 if args.preset == "thin" else 1, bf16=device.type == "cuda" or args.bf16)
     _check_resolution(args.resolution, cache.size)
     weights = {"resolution": args.resolution, "adversarial": args.adversarial, "projected": args.projected, "decoded": args.decoded}
+    weights |= {"mixing": args.mixing}
     config = WarmupConfig(gan=gan, kl_target=args.kl, ema_half_life=args.half_life, **weights)
     squeezenet = None if args.squeezenet is None else load_squeezenet(args.squeezenet, device)
     task = WarmupTask(config, cache, squeezenet, seed=args.seed, device=device)

@@ -26,6 +26,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--conditions", type=count, nargs="?", const=200, default=0, metavar="NUM", help=words)
     words = "edge network that finds the contours of hed (default: gradients of several scales)"
     parser.add_argument("--edges", type=Path, metavar="FOLDER", help=words)
+    words = "encoders of lines to measure beside the model, from `train drawing-baseline --export` (default: none)"
+    parser.add_argument("--baselines", type=Path, metavar="FOLDER", help=words)
     words = "photographs to invert and to take shapes from (alone: 50)"
     parser.add_argument("--inversion", type=count, nargs="?", const=50, default=0, metavar="NUM", help=words)
     words = "folder of free-form masks to score where they were changed (alone: %(const)s)"
@@ -102,9 +104,11 @@ def print_condition(kind: str, scores: dict[str, Any]) -> None:
             print(f"  {form:16}{show_percent(line['miou']):>7}{show_percent(line['accuracy']):>7}{share:>13}{covered:>9}")
         return
     print(f"{kind:18}{'F':>7}{'prec':>7}{'recall':>7}   (F - chance) / (self - chance) = {scores['ratio']:.3f}")
-    for name in ("lines", "chance", "self", "proxy"):
-        line = scores[name]
-        print(f"  {name:16}{show_percent(line['f']):>7}{show_percent(line['precision']):>7}{show_percent(line['recall']):>7}")
+    for name in ("lines", "chance", "self", "proxy", "baseline"):
+        if name in scores:
+            line = scores[name]
+            words = f"   ratio {line['ratio']:.3f}, rows of up to {line['split']} px from the lines" if name == "baseline" else ""
+            print(f"  {name:16}{show_percent(line['f']):>7}{show_percent(line['precision']):>7}{show_percent(line['recall']):>7}{words}")
 
 
 def print_photos(report: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ TRAINERS = {
     "rearranger": "the attention that moves features to follow a proxy mask",
     "mapper": "the way from a drawn mask to a proxy mask",
     "drawing-mapper": "the way from a scribble, a sketch, an edge map or depth to a proxy mask",
+    "drawing-baseline": "an encoder of lines into the generator, beside which drawing mappers are measured",
     "depth": "the network that reads depth from a picture",
     "edges": "the edge network that stands in for HED",
     "encoder": "the way from a photograph into the generator",

@@ -3,12 +3,14 @@
 Scribbles: judge B reads the pictures, against the *full* mask of a rendered test portrait, beside the mask mapper's on the same masks and
 styles. Lines: the same extractor reads them back from the pictures and compares them with what it found in the shape sample, at 2 pixels;
 `chance` is the plain style sample, `self` the shape sample driven by its own proxy mask, and the figure is (F - chance) / (self - chance).
-`proxy`, the style sample driven by the shape sample's proxy mask, is the most that any mapper can reach.
+`proxy`, the style sample driven by the shape sample's proxy mask, is the most that any mapper can reach. `baseline`, where one is given,
+is an encoder of the lines whose coarse style rows are mixed with the style's fine ones; its split is the best of `SPLITS`, chosen on the
+same pictures, which favours it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +23,14 @@ from sisgen.nets.lines import canny, gaussian_blur, luminance, soft_edges
 from sisgen.nets.reader import Reader
 from sisgen.train.drawings.kinds import EDGE_KINDS, Reads
 from sisgen.train.evaluation.meters import StageMeter, percent
+from sisgen.train.evaluation.mixing import LineBaseline
 from sisgen.train.evaluation.scribbles import FORMS, make_scribbles
 from sisgen.train.evaluation.stages import SHOWN, STYLE_SEEDS, TARGET_SEEDS, RealPairs, chunks
 from sisgen.train.evaluation.subject import PipelineSubject
 from sisgen.types import Condition
 
 COMPARED = ("lines", "chance", "self", "proxy")
+MIXED = "baseline "  # and the split
 
 
 @dataclass(kw_only=True, slots=True)
@@ -34,7 +38,8 @@ class ConditionResults:
     """What was measured.
 
     Attributes:
-        report: JSON-ready; "scribble" -> form -> scores, a kind of lines -> F of the pictures, of chance, of self, and the ratio.
+        report: JSON-ready; "scribble" -> form -> scores, a kind of lines -> F of the pictures, of chance, of self, of the baseline where
+            there is one, and the ratio.
         rows: name -> the first few pictures or drawings, for the grid.
     """
 
@@ -49,6 +54,7 @@ def measure_conditions(
     test: RealPairs | None,
     *,
     network: Reads | None = None,
+    baselines: Mapping[str, LineBaseline] | None = None,
     samples: int = 200,
     batch: int = 8,
     advance: Callable[[int], object],
@@ -60,6 +66,7 @@ def measure_conditions(
         judge: reader B; `None` leaves scribbles out, as for a model of other classes.
         test: rendered test pairs; `None` where there is no judge.
         network: finds the contours of "hed"; `None` takes gradients of several scales.
+        baselines: kind of lines -> what is measured beside its mapper; `None` = none.
         samples: pictures a kind.
         batch: pictures at once.
         advance: called with the number of pictures that are done.
@@ -69,7 +76,7 @@ def measure_conditions(
         _measure_scribbles(subject, judge, test, samples, batch, results, advance)
     for kind in EDGE_KINDS:
         if kind in subject.pipe.kinds:
-            _measure_lines(subject, kind, network, samples, batch, results, advance)
+            _measure_lines(subject, kind, network, (baselines or {}).get(kind), samples, batch, results, advance)
     return results
 
 
@@ -127,12 +134,13 @@ def _measure_lines(
     subject: PipelineSubject,
     kind: str,
     network: Reads | None,
+    baseline: LineBaseline | None,
     samples: int,
     batch: int,
     results: ConditionResults,
     advance: Callable[[int], object],
 ) -> None:
-    scores: dict[str, list[tuple[float, float, float]]] = {name: [] for name in COMPARED}
+    scores: dict[str, list[tuple[float, float, float]]] = {}
     for start, num in chunks(samples, batch):
         targets = range(TARGET_SEEDS + start, TARGET_SEEDS + start + num)
         styles = range(STYLE_SEEDS + start, STYLE_SEEDS + start + num)
@@ -146,19 +154,36 @@ def _measure_lines(
             "self": subject.from_proxy(targets, targets),
             "proxy": subject.from_proxy(targets, styles),
         }
-        for name, images in pictures.items():
+        mixed = {} if baseline is None else baseline.follow(subject.pipe.engine, drawn, styles, subject.truncation)
+        for name, images in {**pictures, **{f"{MIXED}{size}": images.cpu() for size, images in mixed.items()}}.items():
             found = find_lines(kind, images, network)
+            scores.setdefault(name, [])
             scores[name] += [(one.precision, one.recall, one.f) for one in edge_agreement(wanted, found)]
         _keep(results.rows, "shape", shapes)
         _keep(results.rows, f"lines: {kind}", 1 - 2 * drawn.expand(-1, 3, -1, -1))
         _keep(results.rows, "style", pictures["chance"])
         _keep(results.rows, f"by {kind}", pictures["lines"])
+        if mixed:
+            _keep(results.rows, f"{kind}, mixed", list(mixed.values())[len(mixed) // 2].cpu())
         advance(num)
     means = {name: [sum(column) / len(rows) for column in zip(*rows)] for name, rows in scores.items()}
-    report = {name: dict(zip(("precision", "recall", "f"), map(percent, values))) for name, values in means.items()}
-    followed, chance, own = (means[name][2] for name in ("lines", "chance", "self"))
-    ratio = (followed - chance) / max(own - chance, 1e-6)
-    results.report[kind] = {**report, "ratio": round(ratio, 3), "pictures": samples}
+    results.report[kind] = {**_report_lines(means), "pictures": samples}
+
+
+def _report_lines(means: Mapping[str, list[float]]) -> dict[str, Any]:
+    """Put mean precision, recall and F of every row on the scale from chance to self; of the baseline's splits the best one stays."""
+    lines = {name: dict(zip(("precision", "recall", "f"), map(percent, values))) for name, values in means.items()}
+    chance, own = means["chance"][2], means["self"][2]
+
+    def ratio(name: str) -> float:
+        return round((means[name][2] - chance) / max(own - chance, 1e-6), 3)
+
+    report: dict[str, Any] = {name: lines[name] for name in COMPARED} | {"ratio": ratio("lines")}
+    splits = [name for name in means if name.startswith(MIXED)]
+    if splits:
+        best = max(splits, key=lambda name: means[name][2])
+        report["baseline"] = {**lines[best], "ratio": ratio(best), "split": int(best.removeprefix(MIXED))}
+    return report
 
 
 def _keep(rows: dict[str, torch.Tensor], name: str, row: torch.Tensor) -> None:

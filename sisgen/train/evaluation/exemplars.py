@@ -10,7 +10,7 @@
 | photo, mixing | a held-out picture | the baseline, from the encoder's rows |
 
 Judge B reads the results. The references are what A reads in samples, and the exact labels of pictures; where there are no judges or
-no exact labels, the model's own reader stands in, which is told. The baseline's split is the best of `SPLITS`, chosen on the same
+no exact labels, the model's own reader stands in, which is told. The baseline's split is the best of `mixing.SPLITS`, chosen on the same
 pictures, which favours it.
 """
 
@@ -26,11 +26,11 @@ from sisgen.io.images import to_uint8
 from sisgen.nets.reader import Reader
 from sisgen.train.evaluation.inversion import Photos
 from sisgen.train.evaluation.meters import StageMeter
+from sisgen.train.evaluation.mixing import mix_pictures, splits_of
 from sisgen.train.evaluation.stages import STYLE_SEEDS, TARGET_SEEDS, Judges
 from sisgen.train.evaluation.subject import PipelineSubject
 from sisgen.types import Condition
 
-SPLITS = (8, 16, 32)  # the last resolution whose style rows count as coarse
 SHOWN = 8
 
 
@@ -100,12 +100,9 @@ class _Bench:
         """The meters, of every baseline the best split only."""
         chosen = {name: meter for name, meter in self.meters.items() if "mixing" not in name}
         for kind in ("generated", "photo"):
-            splits = [self.meters[f"{kind}, mixing {size}"] for size in self._splits()]
+            splits = [self.meters[f"{kind}, mixing {size}"] for size in splits_of(self.pipe.engine.generator)]
             chosen[f"{kind}, mixing"] = max(splits, key=lambda meter: meter.report()["miou"] or 0.0)
         return chosen
-
-    def _splits(self) -> tuple[int, ...]:
-        return tuple(size for size in SPLITS if size < self.pipe.resolution)
 
     def _follow(self, shape: Condition, style: int) -> torch.Tensor:
         return self.pipe(shape, seeds=[style], truncation=self.subject.truncation).images.clamp(-1, 1)
@@ -117,13 +114,10 @@ class _Bench:
         shape = engine.encoder.encode(engine.generator, source)
         z = latents([style], engine.generator.config.z_dim).to(self.pipe.device)
         fine = engine.generator.map(z, psi=self.subject.truncation)
-        pictures = []
-        for size in self._splits():
-            first = engine.generator.synthesis.first_row(2 * size)
-            mixed = engine.generator(torch.cat([shape[:, :first], fine[:, first:]], dim=1)).clamp(-1, 1)
+        pictures = mix_pictures(engine.generator, shape, fine)
+        for size, mixed in pictures.items():
             self._add(f"{kind}, mixing {size}", wanted, mixed)
-            pictures.append(mixed)
-        return pictures[len(pictures) // 2]
+        return list(pictures.values())[len(pictures) // 2]
 
     def _add(self, name: str, wanted: torch.Tensor, picture: torch.Tensor) -> None:
         read = self.b.read(picture.to(self.pipe.device))

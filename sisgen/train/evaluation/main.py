@@ -22,6 +22,7 @@ from sisgen.train.evaluation.distances import measure_distances
 from sisgen.train.evaluation.exemplars import measure_exemplars
 from sisgen.train.evaluation.freeform import draw_freeform, measure_freeform, read_freeform
 from sisgen.train.evaluation.inversion import measure_inversion, open_photos
+from sisgen.train.evaluation.mixing import load_baselines
 from sisgen.train.evaluation.report import draw_grid, write_report
 from sisgen.train.evaluation.sources import FD_SEEDS, CachePairs, RenderedPairs
 from sisgen.train.evaluation.stages import Judges, RealPairs, run_stages
@@ -40,6 +41,7 @@ class EvaluationConfig:
     fd: int = 0  # pictures a set; 0 = no distances
     conditions: int = 0  # pictures a kind of scribbles and lines; 0 = none
     edges: Path | None = None  # folder of the network that finds the contours of "hed"; None takes gradients
+    baselines: Path | None = None  # folder of encoders of lines, measured beside the mappers; None = none
     inversion: int = 0  # photographs to invert, and to take shapes from; 0 = none
     freeform: Path | None = None  # folder of free-form masks; None = none
     readers: Path | None = None  # folder of the judges a and b; None takes the shipped ones
@@ -112,8 +114,11 @@ def _measure_conditions(
         judge = load_judges(config.readers or shipped_folder("readers"), subject, device).b
         test = RenderedPairs(subject.resolution, subject.labels)
     network = None if config.edges is None else load_edges(config.edges)
-    num, batch = config.conditions, config.batch
-    return measure_conditions(subject, judge, test, network=network, samples=num, batch=batch, advance=advance)
+    baselines, pipe = None, subject.pipe
+    if config.baselines is not None:
+        baselines = load_baselines(config.baselines, pipe.engine.generator, pipe.config.generator_sum)
+    options: dict[str, Any] = {"samples": config.conditions, "batch": config.batch, "advance": advance}
+    return measure_conditions(subject, judge, test, network=network, baselines=baselines, **options)
 
 
 def _measure_photos(config: EvaluationConfig, subject: PipelineSubject, device: Any, advance: Callable[[int], object]) -> dict[str, Any]:

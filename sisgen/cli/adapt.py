@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sisgen.cli.arguments import count, number, seed
+from sisgen.cli.arguments import class_number, count, number, seed
 from sisgen.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def add_parser(subparsers: Any) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--model", type=Path, help="model with a generator; what else it holds goes on from there")
     source.add_argument("--generator", type=Path, help="StyleGAN2 file of another project, or a model folder to copy")
+    words = "class of a conditional --generator to adapt, 0 being the first"
+    parser.add_argument("--class", dest="class_number", type=class_number, metavar="N", help=words)
     labels = parser.add_mutually_exclusive_group(required=True)
     labels.add_argument("--masks", type=Path, help="folder of painted masks SEED.png of samples, perhaps with a palette.json")
     labels.add_argument("--annotator", type=Path, help="folder of a reader that stands in for a person who paints")
@@ -69,7 +71,7 @@ def configure(args: argparse.Namespace) -> AdaptConfig:
     """Turn arguments into a config; a foreign generator is brought in first.
 
     Raises:
-        InputError: a generator without --out, or classes without masks.
+        InputError: a generator without --out, classes without masks, or a class of no generator.
     """
     from sisgen.train.adapt import AdaptConfig, bring_in
 
@@ -77,8 +79,13 @@ def configure(args: argparse.Namespace) -> AdaptConfig:
         raise InputError("--classes names the classes of painted masks, but there are none; give --masks, or leave it to the annotator.")
     if args.generator is not None and args.out is None:
         raise InputError("--generator needs a folder for the finished model, but none came; give --out.")
+    if args.class_number is not None and args.generator is None:
+        raise InputError("--class chooses a class of a conditional --generator, but only --model came; give the model as --generator.")
     label_set = name_classes(args.classes) if args.classes else None
-    model = bring_in(args.generator, args.work, args.out.resolve().name) if args.generator else _find(args.model, args.out)
+    if args.generator is not None:
+        model = bring_in(args.generator, args.work, args.out.resolve().name, class_number=args.class_number)
+    else:
+        model = _find(args.model, args.out)
     same = ("work", "masks", "annotator", "labels", "psi", "minutes", "fresh", "force", "adversarial", "tokens", "bf16", "seed", "device")
     return AdaptConfig(model=model, out=args.out or model, label_set=label_set, **{name: getattr(args, name) for name in same})
 

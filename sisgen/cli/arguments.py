@@ -57,6 +57,13 @@ def count(text: str) -> int:
     return value
 
 
+def class_number(text: str) -> int:
+    """Read the number of a generator's class: a whole number of at least 0."""
+    if not text.isascii() or not text.isdigit() or len(text) > 6:
+        raise argparse.ArgumentTypeError(f"a class is a whole number from 0 on, but it is {_short(text)}")
+    return int(text)
+
+
 def number(low: float, high: float = math.inf) -> Callable[[str], float]:
     """Make an argument type: a finite number in [low, high]."""
 

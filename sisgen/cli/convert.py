@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sisgen.cli.arguments import class_number
+
 if TYPE_CHECKING:
     from sisgen.generators.convert import Converted
 
@@ -24,6 +26,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--name", help="of the model (default: the folder's)")
     parser.add_argument("--license", help="licence of the weights, as their makers give it (default: unknown, see the source)")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp16", help="of the files (default: %(default)s)")
+    words = "of a conditional generator: keep this one, 0 being the first, which makes the generator unconditional (default: keep all)"
+    parser.add_argument("--class", dest="class_number", type=class_number, metavar="N", help=words)
     parser.add_argument("--overwrite", action="store_true", help="replace the folder when it holds another model, with all its parts")
     parser.set_defaults(run=run)
 
@@ -46,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 def report(found: Converted, out: Path) -> None:
     """Print sizes, what came of the parts, and where they lie."""
     sizes = found.generator
-    classes = f"classes as {sizes.c_dim} numbers" if sizes.c_dim else "no classes"
+    classes = f"{sizes.c_dim} classes, of which an adaptation takes one: --class N" if sizes.c_dim else "no classes"
     print(f"Found: {found.kind}, {sizes.resolution} px, {found.parameters:,} parameters.")
     print(f"Latents: z {sizes.z_dim}, w {sizes.w_dim} x {sizes.num_ws}, {sizes.num_mapping_layers} mapping layers, {classes}.")
     print("Channels: " + ", ".join(f"{size} px: {width}" for size, width in sizes.channels.items()) + ".")

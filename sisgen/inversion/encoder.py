@@ -69,7 +69,7 @@ def encoder_config(generator: StyleGAN2Config) -> EncoderConfig:
         InputError: the generator takes class labels, so that a picture alone does not say its style.
     """
     if generator.c_dim:
-        raise InputError("An encoder needs an unconditional generator, but this one takes class labels; choose another model.")
+        raise InputError("An encoder needs an unconditional generator, but this one takes class labels; convert it with --class N first.")
     size = min(generator.resolution, LARGEST)
     inner = {text: min(width, generator.channels[text]) for text, width in THIN_128.items() if int(text) <= size // UNPACK}
     return EncoderConfig(resolution=size, channels=inner, z_dim=generator.z_dim, w_dim=generator.w_dim, num_ws=generator.num_ws)

@@ -55,13 +55,14 @@ def adapt(config: AdaptConfig, *, report: Report | None = None, stop: threading.
         return run.finish()
 
 
-def bring_in(source: Path, work: Path, name: str) -> Path:
+def bring_in(source: Path, work: Path, name: str, *, class_number: int | None = None) -> Path:
     """Convert another project's generator (or copy a model folder) into the work folder, without running anything in it.
 
     Args:
         source: a `.pkl`, `.pt`, safetensors file or model folder.
         work: folder of the run.
         name: of the model.
+        class_number: class of a conditional generator that is adapted; `None` for an unconditional one.
 
     Returns:
         A model folder for `AdaptConfig.model`.
@@ -70,6 +71,6 @@ def bring_in(source: Path, work: Path, name: str) -> Path:
         SisgenError: the file is refused or holds no StyleGAN2 that can run here.
     """
     folder = work / "source"
-    for note in convert(ConvertConfig(source=source, out=folder, name=name, overwrite=True)).notes:
+    for note in convert(ConvertConfig(source=source, out=folder, name=name, overwrite=True, class_number=class_number)).notes:
         log.info(note)
     return folder

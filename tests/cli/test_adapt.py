@@ -10,8 +10,12 @@ from safetensors.torch import load_file
 
 from sisgen.cli.adapt import name_classes
 from sisgen.cli.main import main
-from sisgen.io.configs import read_json
+from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from sisgen.io.configs import read_json, to_dict
+from sisgen.io.models import export_parts
 from sisgen.pipeline import Pipeline
+from sisgen.train.adapt import bring_in
+from sisgen.train.checkpoints import load_generator
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "stylegan2_rosinality_32.safetensors"
 
@@ -51,6 +55,8 @@ def test_a_foreign_generator_and_one_mask_become_a_model(source: Path, tmp_path:
         (["--generator", "g.pkl", "--annotator", "a"], "give --out"),
         (["--model", "gone", "--annotator", "a", "--classes", "x"], "give --masks"),
         (["--model", "gone", "--generator", "g.pkl", "--annotator", "a"], "not allowed with"),
+        (["--model", "gone", "--annotator", "a", "--class", "1"], "give the model as --generator"),
+        (["--model", "gone", "--annotator", "a", "--class", "-1"], "a class is a whole number"),
         (["--model", "gone"], "--masks --annotator is required"),
         (["--model", "gone", "--masks", "m", "--minutes", "nan"], "a number of at least 0"),
     ],
@@ -61,6 +67,23 @@ def test_wrong_words_end_with_2_and_one_sentence(
     assert main(["adapt", *words, "--work", str(tmp_path / "work")]) == 2
     shown = capsys.readouterr().err
     assert complaint in shown and shown.count("\n") == 1
+
+
+def test_a_conditional_generator_asks_for_a_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    generator = StyleGAN2(StyleGAN2Config(resolution=16, z_dim=5, w_dim=6, c_dim=3, channels={"4": 4, "8": 4, "16": 4}))
+    export_parts(tmp_path / "all", {"generator": generator}, {"generator": to_dict(generator.config)})
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(np.eye(16, dtype=np.uint8)).save(tmp_path / "masks" / "0.png")
+    words = ["adapt", "--generator", str(tmp_path / "all"), "--masks", str(tmp_path / "masks"), "--classes", "ground", "line"]
+    words += ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "model"), "--device", "cpu", "--minutes", "0.01"]
+    assert main(words) == 2
+    assert "one class of a conditional generator" in (shown := capsys.readouterr().err) and "N in 0..2" in shown
+    assert main([*words, "--class", "3"]) == 2
+    assert "has the classes 0..2" in capsys.readouterr().err
+    single = load_generator(bring_in(tmp_path / "all", tmp_path / "work", "lines", class_number=2))
+    z = torch.randn(1, 5)
+    assert torch.allclose(single.map(z), generator.map(z, torch.eye(3)[2:]), atol=1e-2)  # fp16 on disk
 
 
 def test_colours_of_named_classes_are_well_apart() -> None:

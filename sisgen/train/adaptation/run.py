@@ -215,7 +215,8 @@ def _read_generator(model: Path) -> StyleGAN2Config:
     sizes = from_dict(StyleGAN2Config, read_json(path).get("generator", {}), where=f"The generator of '{model}'")
     if sizes.c_dim:
         raise TrainingError(
-            f"Adapting needs an unconditional generator, but that of '{model}' asks for one of {sizes.c_dim} classes; take another."
+            f"Adapting takes one class of a conditional generator, but that of '{model}' has {sizes.c_dim} and none was chosen; "
+            f"give it as --generator, and --class N with N in 0..{sizes.c_dim - 1}."
         )
     return sizes
 

@@ -26,7 +26,7 @@ from sisgen.engines.request import CHUNK, GivenStyle, check_photo, check_style, 
 from sisgen.errors import CheckpointError, InputError
 from sisgen.hub import DEFAULT_MODEL, Report, find_model
 from sisgen.inversion.files import load_inversion, save_inversion
-from sisgen.inversion.inversion import Inversion, invert
+from sisgen.inversion.inversion import Inversion, invert, move_rows
 from sisgen.inversion.photo import Box, cut_photo
 from sisgen.inversion.refine import Progress, Stop
 from sisgen.models import ModelConfig, list_directions, load_engine, load_shipped_squeezenet, read_config
@@ -279,12 +279,15 @@ class Pipeline:
             truncation: psi of a seed; `None` takes the model's own.
 
         Returns:
-            What `style=` takes.
+            What `style=` takes; a photograph's picture, arrangement and labels are those of the moved rows.
 
         Raises:
             InputError: the direction is another model's, or the strength out of range.
         """
-        if isinstance(source, (Inversion, StyleRows)):
+        if isinstance(source, Inversion):
+            check_photo(self.engine, source)
+            return move_rows(self.engine, source, direction.apply(source.ws.to(self.device), strength))
+        if isinstance(source, StyleRows):
             return replace(source, ws=direction.apply(source.ws, strength), key=secrets.token_hex(8))
         return StyleRows(ws=direction.apply(self.style_rows([source], truncation), strength))
 

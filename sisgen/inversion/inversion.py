@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -111,11 +111,33 @@ def invert(
 @torch.no_grad()
 def describe(parts: InvertingParts, ws: torch.Tensor, photo: torch.Tensor, tail: StyleGAN2 | None = None) -> dict[str, Any]:
     """Read arrangement and labels of style rows: everything of an `Inversion` that follows from rows, photograph and tail."""
-    steps = (tail or parts.generator).hypercolumn(ws)
-    proxy = parts.clusters({step.resolution: step.map for step in steps})
-    image = steps[-1].rgb
+    image, proxy = _reconstruct(parts, ws, tail)
     labels, source = read_layout(parts.reader, photo, image)
     return {"ws": ws, "photo": photo, "image": image, "proxy": proxy, "labels": labels, "labels_from": source, "tail": tail}
+
+
+@torch.no_grad()
+def move_rows(parts: InvertingParts, inversion: Inversion, ws: torch.Tensor) -> Inversion:
+    """Give an inverted photograph other style rows: its reconstruction and its arrangement follow them.
+
+    Its labels change where the reader sees another class in the new reconstruction than in the old one, and stay elsewhere, so that
+    what only the photograph shows is not lost.
+
+    Args:
+        parts: of the model that it was made with.
+        inversion: stays as it is.
+        ws: the new rows, [1, S, D].
+    """
+    image, proxy = _reconstruct(parts, ws, inversion.tail)
+    before, after = (parts.reader.read(x.to(ws.device).clamp(-1, 1)) for x in (inversion.image, image))
+    labels = torch.where(before == after, inversion.labels.to(ws.device), after)
+    return replace(inversion, ws=ws, image=image, proxy=proxy, labels=labels, key=secrets.token_hex(8))
+
+
+def _reconstruct(parts: InvertingParts, ws: torch.Tensor, tail: StyleGAN2 | None) -> tuple[torch.Tensor, ProxyMask]:
+    """What the generator makes of style rows, and how that is arranged."""
+    steps = (tail or parts.generator).hypercolumn(ws)
+    return steps[-1].rgb, parts.clusters({step.resolution: step.map for step in steps})
 
 
 @torch.no_grad()

@@ -154,3 +154,25 @@ def test_a_photographs_style_is_edited(photo_pipeline: Pipeline, inversion: Inve
     assert float((photo_pipeline(style=edited).images - plain).abs().max()) > 1e-3
     same = photo_pipeline.edit(inversion, direction, 0.0)
     assert torch.allclose(photo_pipeline(style=same).images, plain, atol=1e-5)
+
+
+def test_everything_of_an_edited_photograph_is_that_of_its_new_rows(photo_pipeline: Pipeline, inversion: Inversion, tmp_path: Path) -> None:
+    engine, direction = photo_pipeline.engine, photo_pipeline.directions()[0]
+    edited = photo_pipeline.edit(inversion, direction, 4.0)
+    steps = engine.generator.hypercolumn(edited.ws)
+    assert torch.equal(edited.image, steps[-1].rgb) and float((edited.image - inversion.image).abs().max()) > 1e-2
+    assert torch.equal(edited.proxy.probs, engine.clusters({step.resolution: step.map for step in steps}).probs)
+    assert float((edited.proxy.probs - inversion.proxy.probs).abs().max()) > 1e-2  # what it was before
+
+    # The labels move where the reader sees a change, and only there.
+    before, after = (engine.reader.read(one.image.clamp(-1, 1)) for one in (inversion, edited))
+    assert bool((before != after).any()) and bool((before == after).any())
+    assert torch.equal(edited.labels, torch.where(before == after, inversion.labels, after))
+    assert torch.equal(photo_pipeline.edit(inversion, direction, 0.0).labels, inversion.labels)
+
+    # What is saved comes back the same, and the shape that it lends is its own.
+    photo_pipeline.save_inversion(tmp_path / "edited.safetensors", edited)
+    loaded = photo_pipeline.load_inversion(tmp_path / "edited.safetensors")
+    assert torch.equal(loaded.labels, edited.labels) and torch.allclose(loaded.proxy.probs, edited.proxy.probs, atol=1e-5)
+    shapes = [photo_pipeline.exemplar(one).map for one in (inversion, edited, loaded)]
+    assert torch.allclose(shapes[1], shapes[2], atol=1e-5) and not torch.allclose(shapes[0], shapes[1], atol=1e-2)

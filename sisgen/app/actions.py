@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sisgen.app.drawings import is_blank, read_drawing, to_canvas
+from sisgen.app.drawings import is_blank, read_drawings, to_canvas
+from sisgen.app.keeping import KEY, pack_link
 from sisgen.app.limits import Wish
 from sisgen.app.painting import Drawing, PaintBatch, Painted, encode_download
 
@@ -29,7 +30,7 @@ def submit(context: Context, visitor: str, wish: Wish, canvas: bytes, *, rank: i
         context: of this server.
         visitor: who asks.
         wish: the settings.
-        canvas: as a PNG, see `drawings.read_drawing`.
+        canvas: as a PNG, see `drawings.read_drawings`.
         rank: STROKE, READING or VARIATION.
         read_back: whether to read labels and agreement back.
 
@@ -41,16 +42,27 @@ def submit(context: Context, visitor: str, wish: Wish, canvas: bytes, *, rank: i
         BusyError: the lane is full.
     """
     with context.registry.lease(wish.model) as pipe:
-        cells = read_drawing(wish.kind, canvas, pipe.labels)
-        return submit_cells(context, visitor, wish, cells, rank=rank, read_back=read_back)
+        cells, *others = read_drawings(wish.kinds, canvas, pipe.labels)
+        return submit_cells(context, visitor, wish, cells, *others, rank=rank, read_back=read_back)
 
 
 def submit_cells(
-    context: Context, visitor: str, wish: Wish, cells: np.ndarray, *, rank: int = STROKE, read_back: bool = False
+    context: Context,
+    visitor: str,
+    wish: Wish,
+    cells: np.ndarray,
+    other: np.ndarray | None = None,
+    *,
+    rank: int = STROKE,
+    read_back: bool = False,
 ) -> Future[Painted]:
-    """Queue a drawing of the kind that `wish` names, of any size, with values as `drawings.read_drawing` gives them."""
+    """Queue a drawing of the kind that `wish` names, of any size, with values as `drawings.read_drawings` gives them.
+
+    `other` is the second drawing, where `wish` names one.
+    """
     model = wish.model or context.registry.default
     blank = is_blank(wish.kind, cells)
+    mixed = wish.also is not None and other is not None and not is_blank(wish.also, other)
     brought: dict[str, Any] = {}
     if wish.photo is not None:
         photo = context.photos.get(wish.photo, model)
@@ -63,9 +75,12 @@ def submit_cells(
         strength=wish.strength,
         read_back=read_back,
         kind=None if blank else wish.kind,
+        also=wish.also if mixed else None,
+        weight=wish.weight if mixed else 0.0,
+        parts=wish.parts,
         **brought,
     )
-    return queue(context, visitor, batch, Drawing(cells=cells, seed=wish.seed), rank)
+    return queue(context, visitor, batch, Drawing(cells=cells, other=other, seed=wish.seed), rank)
 
 
 def own_labels(context: Context, photo: Photo) -> np.ndarray:
@@ -109,6 +124,13 @@ def submit_sample(context: Context, visitor: str, wish: Wish) -> Future[np.ndarr
 
 
 def save_picture(context: Context, visitor: str, wish: Wish, canvas: bytes, scale: int) -> bytes:
-    """Make the file of "download picture": a PNG in its own size or enlarged, with all settings in its text chunk."""
+    """Make the file of "download picture": a PNG in its own size or enlarged.
+
+    All settings are in its text chunks; so are the drawings, for the page to open it again, unless a photograph is part of them.
+    """
     painted = submit(context, visitor, wish, canvas, rank=READING).result(timeout=60)
-    return encode_download(painted, scale)
+    if wish.photo is not None:
+        return encode_download(painted, scale)
+    with context.registry.lease(wish.model) as pipe:
+        drawings = read_drawings(wish.kinds, canvas, pipe.labels)
+    return encode_download(painted, scale, {KEY: pack_link(wish, drawings, painted)})

@@ -64,7 +64,7 @@ def tell_agreement(painted: Painted, drawn: np.ndarray, label_set: LabelSet) -> 
     Returns:
         "share" in [0, 1] (`None` when nothing was drawn) and "wrong", runs of cells: 0 where it does not follow, else 255.
     """
-    if painted.agreement is None or painted.labels is None:
+    if painted.agreement is None or painted.labels is None or not (drawn != UNPAINTED).any():
         return {"share": None, "wrong": None}
     side = painted.labels.shape[0]
     drawn = fit_labels(drawn, label_set, side)

@@ -36,13 +36,35 @@ def build(context: Context) -> None:
         truncation = gr.Number(None, label="Variety")
         strength = gr.Number(1.0, label="Strength")
         model = gr.Textbox("", label="Model")
+        parts = gr.JSON({}, label='Classes that take their style from other samples, with their seeds, such as {"hair": 12}')
+        first_kind = gr.Textbox("mask", label="Kind of the first drawing: mask, scribble, sketch, canny, hed or depth")
+        other = gr.File(label="Second drawing or picture", type="filepath")
+        second_kind = gr.Textbox("canny", label="Kind of the second drawing")
+        weight = gr.Number(0.5, label="Weight of the second drawing: 0 for the first alone, 1 for the second alone")
         pictures = gr.File(label="Pictures", file_count="multiple")
         report = gr.JSON(label="Report")
     cache = pictures.GRADIO_CACHE
 
-    def generate_mask(mask: str, seeds: list, truncation: float, strength: float, model: str, photo: str, use: str) -> tuple[list, dict]:
-        wish = {"truncation": truncation, "strength": strength, "model": model, "photo": photo, "use": use}
+    def generate_mask(
+        mask: str, seeds: list, truncation: float, strength: float, model: str, photo: str, use: str, parts: dict
+    ) -> tuple[list, dict]:
+        wish = {"truncation": truncation, "strength": strength, "model": model, "photo": photo, "use": use, "parts": parts}
         return answer(lambda: generate(context, "mask", mask, seeds=seeds, wish=wish))
+
+    def generate_mixed(
+        first: str,
+        first_kind: str,
+        second: str,
+        second_kind: str,
+        weight: float,
+        seeds: list,
+        truncation: float,
+        strength: float,
+        model: str,
+        parts: dict,
+    ) -> tuple[list, dict]:
+        wish = {"truncation": truncation, "strength": strength, "model": model, "parts": parts, "also": second_kind, "weight": weight}
+        return answer(lambda: generate(context, first_kind, first, second, seeds=seeds, wish=wish))
 
     def generate_scribble(scribble: str, seeds: list, truncation: float, strength: float, model: str) -> tuple[list, dict]:
         wish = {"truncation": truncation, "strength": strength, "model": model}
@@ -64,7 +86,8 @@ def build(context: Context) -> None:
 
     shared, lane = [seeds, truncation, strength, model], {"concurrency_limit": 2, "concurrency_id": "script"}
     endpoints: Mapping[str, tuple[Callable, list]] = {
-        "generate_mask": (generate_mask, [drawing, *shared, photo, use]),
+        "generate_mask": (generate_mask, [drawing, *shared, photo, use, parts]),
+        "generate_mixed": (generate_mixed, [drawing, first_kind, other, second_kind, weight, *shared, parts]),
         "generate_scribble": (generate_scribble, [drawing, *shared]),
         "generate_edges": (generate_edges, [drawing, kind, *shared, low, high]),
         "invert": (invert, [drawing, steps, model]),
@@ -74,16 +97,20 @@ def build(context: Context) -> None:
     gr.Button("health", visible=False).click(lambda: health(context), None, report, api_name="health", queue=False)
 
 
-def generate(context: Context, kind: str, file: str | None, *, seeds: Any, wish: Mapping[str, Any]) -> list[Painted]:
-    """Paint one drawing with every seed.
+def generate(
+    context: Context, kind: str, file: str | None, other: str | None = None, *, seeds: Any, wish: Mapping[str, Any]
+) -> list[Painted]:
+    """Paint one drawing, or two together, with every seed.
 
     Args:
         context: of this server.
         kind: one of `limits.KINDS`.
         file: path of a mask or a scribble, or of a picture whose lines are taken; `None` for plain samples.
+        other: path of the second drawing, whose kind is "also" in `wish`.
         seeds: 1 to 16 whole numbers.
         wish: "truncation" (the page's "variety"; `None` leaves it to the model), "strength" in [0, 1], "model" (empty for the
-            default one), "photo" and "use" of it, "low" and "high" for Canny's edges.
+            default one), "photo" and "use" of it, "low" and "high" for Canny's edges, "parts" of other samples, and "also" and
+            "weight" of a second drawing.
 
     Raises:
         InputError: anything of this is refused.
@@ -94,9 +121,9 @@ def generate(context: Context, kind: str, file: str | None, *, seeds: Any, wish:
         except ValueError:
             raise InputError("The seeds must be a list of whole numbers, such as [0, 1, 2].") from None
     wishes = [read_wish({**wish, "kind": kind, "seed": seed}) for seed in read_seeds(seeds)]
-    cells = _read_drawing(context, wishes[0], kind, file, wish)
+    cells = [_read_drawing(context, wishes[0], one, path, wish) for one, path in zip(wishes[0].kinds, (file, other))]
     # One after the other: at most one waiting request of a script, so that strokes of people come in between.
-    return [submit_cells(context, CALLER, one, cells, rank=VARIATION).result(timeout=PATIENCE) for one in wishes]
+    return [submit_cells(context, CALLER, one, *cells, rank=VARIATION).result(timeout=PATIENCE) for one in wishes]
 
 
 def _read_drawing(context: Context, wish: Any, kind: str, file: str | None, values: Mapping[str, Any]) -> np.ndarray:

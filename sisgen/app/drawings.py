@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sisgen.app.limits import CANVAS, EMPTY, LABEL_KINDS, read_canvas, read_cells
+from sisgen.app.canvases import read_cells, read_classes
+from sisgen.app.limits import CANVAS, EMPTY, LABEL_KINDS
 from sisgen.shapes import UNPAINTED
 
 if TYPE_CHECKING:
@@ -16,21 +17,23 @@ if TYPE_CHECKING:
     from sisgen.types import Condition, LabelSet
 
 
-def read_drawing(kind: str, data: bytes, label_set: LabelSet) -> np.ndarray:
-    """Decode a canvas.
+def read_drawings(kinds: Sequence[str], data: bytes, label_set: LabelSet) -> list[np.ndarray]:
+    """Decode what came from the page.
 
     Args:
-        kind: one of `limits.KINDS`.
-        data: the PNG file, see `limits.read_cells`.
+        kinds: of the drawings, each one of `limits.KINDS`.
+        data: the PNG file that holds them, one below the other; see `canvases.read_cells`.
         label_set: the model's classes.
 
     Returns:
-        Classes, int64 [256, 256] with -1 where nothing was drawn; or lines, uint8 [256, 256] with 0 for a full line, 255 for none.
+        Of each, classes, int64 [256, 256] with -1 where nothing was drawn; or lines, uint8 [256, 256] with 0 for a full line,
+        255 for none.
 
     Raises:
         InputError: it is no such file.
     """
-    return read_canvas(data, len(label_set)) if kind in LABEL_KINDS else read_cells(data)
+    sheets = np.split(read_cells(data, len(kinds)), len(kinds))
+    return [read_classes(cells, len(label_set)) if kind in LABEL_KINDS else cells for kind, cells in zip(kinds, sheets)]
 
 
 def is_blank(kind: str, cells: np.ndarray) -> bool:

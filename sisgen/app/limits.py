@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
+import json
 import math
 import re
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from PIL import Image
-
 from sisgen.errors import InputError
-from sisgen.shapes import UNPAINTED
 
 CANVAS = 256  # side of the logical drawing, in cells
 MAX_CANVAS_BYTES = 256 * 1024  # an 8-bit 256 x 256 PNG is smaller even when it holds noise
@@ -23,6 +16,8 @@ MAX_FILE_BYTES = 20 * 2**20
 MAX_PIXELS = 25_000_000
 MAX_SEED = 2**32 - 1
 MAX_SEEDS = 16
+MAX_PARTS = 32  # classes that take another sample's style
+MAX_PARTS_TEXT = 4000
 MAX_TRUNCATION = 1.5
 EMPTY = 255  # of an unpainted cell in an index map, and of blank paper in a drawing of lines
 LABEL_KINDS = ("mask", "scribble")  # drawn with classes
@@ -30,9 +25,7 @@ LINE_KINDS = ("sketch", "canny", "hed", "depth")  # drawn in greys: 0 is the ful
 KINDS = (*LABEL_KINDS, *LINE_KINDS)
 USES = ("edit", "shape", "style")  # of a photograph: all of it, its shape under other styles, its style on another drawing
 
-_PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
-_URL_START = "data:image/png;base64,"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +40,9 @@ class Wish:
         kind: what the drawing is, one of `KINDS`.
         photo: token of the visitor's photograph; `None` for none.
         use: what is taken from the photograph, one of `USES`.
+        also: kind of a second drawing that is followed too; `None` for none.
+        weight: share of the second drawing where both decide, in [0, 1].
+        parts: classes that take their style from another sample, with its seed.
     """
 
     model: str | None = None
@@ -56,13 +52,21 @@ class Wish:
     kind: str = "mask"
     photo: str | None = None
     use: str = "edit"
+    also: str | None = None
+    weight: float = 0.5
+    parts: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of the drawings that come with it, one or two."""
+        return (self.kind,) if self.also is None else (self.kind, self.also)
 
 
 def read_wish(values: Mapping[str, object]) -> Wish:
     """Check the settings that came with a request.
 
     Args:
-        values: any of "model", "seed", "truncation", "strength", "kind", "photo", "use", as text or numbers; the rest takes its defaults.
+        values: any of the attributes of `Wish`, as text or numbers; the rest takes its defaults.
 
     Raises:
         InputError: a value is no number, not finite or out of range, or there is no such kind.
@@ -70,9 +74,10 @@ def read_wish(values: Mapping[str, object]) -> Wish:
     model = values.get("model") or None
     if model is not None and (not isinstance(model, str) or len(model) > 200):
         raise InputError("The model must be a name of at most 200 characters; choose one from the model menu.")
-    kind = values.get("kind") or "mask"
-    if kind not in KINDS:
-        raise InputError(f"A drawing is one of {', '.join(KINDS)}, but {_short(kind)} came; reload the page.")
+    kind, also = values.get("kind") or "mask", values.get("also") or None
+    for name in (kind, also or kind):
+        if name not in KINDS:
+            raise InputError(f"A drawing is one of {', '.join(KINDS)}, but {_short(name)} came; reload the page.")
     photo, use = values.get("photo"), values.get("use") or "edit"
     if use not in USES or (photo and not (isinstance(photo, str) and _TOKEN.fullmatch(photo))):
         raise InputError("The page names a photograph that there cannot be; open it again.")
@@ -85,7 +90,33 @@ def read_wish(values: Mapping[str, object]) -> Wish:
         kind=str(kind),
         photo=str(photo) if photo else None,
         use=str(use),
+        also=None if also is None else str(also),
+        weight=read_number("weight", values.get("weight", 0.5), 0.0, 1.0),
+        parts=read_parts(values.get("parts")),
     )
+
+
+def read_parts(value: object) -> tuple[tuple[str, int], ...]:
+    """Read which classes take their style from which samples.
+
+    Args:
+        value: class name -> seed, or pairs of them, or either as JSON; `None` or empty for none.
+
+    Raises:
+        InputError: it is something else; which classes there are is known to the model alone.
+    """
+    wrong = InputError(f'Parts of other samples must be like {{"hair": 12}}, but {_short(value)} came; name classes and samples.')
+    if isinstance(value, str) and value:
+        try:
+            value = json.loads(value[: MAX_PARTS_TEXT + 1])
+        except (ValueError, RecursionError):
+            raise wrong from None
+    pairs = list(value.items()) if isinstance(value, Mapping) else (value or [])
+    if not isinstance(pairs, (list, tuple)) or len(pairs) > MAX_PARTS:
+        raise wrong
+    if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
+        raise wrong
+    return tuple(sorted({name: read_whole("seed", seed, 0, MAX_SEED) for name, seed in pairs}.items()))
 
 
 def read_whole(name: str, value: object, low: int, high: int) -> int:
@@ -128,102 +159,6 @@ def read_seeds(values: object) -> list[int]:
     if not isinstance(values, (list, tuple)) or not 1 <= len(values) <= MAX_SEEDS:
         raise InputError(f"A call takes a list of 1 to {MAX_SEEDS} seeds, but it got {_short(values)}; split it into several calls.")
     return [read_whole("seed", value, 0, MAX_SEED) for value in values]
-
-
-def read_canvas(data: bytes, num_labels: int) -> np.ndarray:
-    """Decode a drawing in classes: every cell the index of one, or 255 for unpainted.
-
-    Args:
-        data: the PNG file; its size and header are checked before it is decoded.
-        num_labels: number of classes of the model.
-
-    Returns:
-        int64 [256, 256], -1 where nothing was drawn.
-
-    Raises:
-        InputError: it is another kind of file, broken, or an index has no class.
-    """
-    cells = read_cells(data).astype(np.int64)
-    wrong = (cells >= num_labels) & (cells != EMPTY)
-    if wrong.any():
-        raise InputError(
-            f"The drawing uses class {int(cells[wrong][0])}, but this model has {num_labels} classes; choose its model or clear it."
-        )
-    return np.where(cells == EMPTY, UNPAINTED, cells)
-
-
-def read_cells(data: bytes) -> np.ndarray:
-    """Decode a drawing as the page sends it: an 8-bit grey PNG of 256 x 256 cells.
-
-    Returns:
-        uint8 [256, 256].
-
-    Raises:
-        InputError: it is another kind of file, or broken.
-    """
-    if len(data) > MAX_CANVAS_BYTES or len(data) < 33 or not data.startswith(_PNG_START):
-        raise InputError(f"A drawing must be a small {CANVAS} x {CANVAS} PNG, but something else came; reload the page.")
-    width, height, depth, color = struct.unpack(">IIBB", data[16:26])
-    if (width, height, depth, color) != (CANVAS, CANVAS, 8, 0):
-        raise InputError(
-            f"A drawing must be an 8-bit grey PNG of {CANVAS} x {CANVAS}, but {width} x {height} came; open it with Upload instead."
-        )
-    try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            return np.array(picture, dtype=np.uint8)  # [H, W]
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
-        raise InputError("The drawing came in damaged; draw one more stroke to send it again.") from None
-
-
-def read_canvas_url(url: object, num_labels: int) -> np.ndarray:
-    """Decode a drawing from a data URL; see `read_canvas`.
-
-    Raises:
-        InputError: it is no PNG data URL, too long, or its picture is refused.
-    """
-    if not isinstance(url, str) or not url.startswith(_URL_START):
-        raise InputError(f"A drawing must be a text that starts with {_URL_START}, but something else came; send a PNG.")
-    if len(url) > MAX_CANVAS_BYTES * 4 // 3 + len(_URL_START):
-        raise InputError(f"A drawing may have at most {MAX_CANVAS_BYTES // 1024} KB, but more came; send a {CANVAS} x {CANVAS} PNG.")
-    try:
-        data = base64.b64decode(url[len(_URL_START) :], validate=True)
-    except (binascii.Error, ValueError):
-        raise InputError("The drawing's data URL is damaged; send it again.") from None
-    return read_canvas(data, num_labels)
-
-
-def read_runs(text: object, num_labels: int) -> np.ndarray:
-    """Decode a drawing that came as runs, see `drawings.encode_runs`.
-
-    Returns:
-        int64 [256, 256], -1 where nothing was drawn.
-
-    Raises:
-        InputError: it is no such text, does not fill the drawing exactly, or names a class that there is not.
-    """
-    damaged = InputError("A drawing came in damaged; draw one more stroke to send it again.")
-    if not isinstance(text, str) or len(text) > MAX_CANVAS_BYTES:
-        raise damaged
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise damaged from None
-    cells, at, i = np.empty(CANVAS * CANVAS, dtype=np.int64), 0, 0
-    while i < len(data):
-        value, length, shift, more = data[i], 0, 0, True
-        i += 1
-        while more:
-            if i >= len(data) or shift > 14:
-                raise damaged
-            length |= (data[i] & 127) << shift
-            more, shift, i = data[i] > 127, shift + 7, i + 1
-        if length < 1 or at + length > cells.size or (value >= num_labels and value != EMPTY):
-            raise damaged
-        cells[at : at + length] = UNPAINTED if value == EMPTY else value
-        at += length
-    if at != cells.size:
-        raise damaged
-    return cells.reshape(CANVAS, CANVAS)
 
 
 def _short(value: object) -> str:

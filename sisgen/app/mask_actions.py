@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sisgen.app.canvases import read_canvas
 from sisgen.app.drawings import to_canvas
-from sisgen.app.limits import Wish, read_canvas
+from sisgen.app.limits import Wish
 from sisgen.errors import InputError
 
 if TYPE_CHECKING:

@@ -17,8 +17,10 @@ from sisgen.errors import InputError
 
 if TYPE_CHECKING:
     from sisgen.app.context import Registry
+    from sisgen.engines.regions import Regions
     from sisgen.inversion.inversion import Inversion
-    from sisgen.types import Agreement
+    from sisgen.pipeline import Pipeline
+    from sisgen.types import Agreement, Condition
 
 SHOWN = 512  # side at which a picture is shown, in pixels
 
@@ -28,12 +30,14 @@ class Drawing:
     """One drawing with the seed of the sample that gives its colours.
 
     Attributes:
-        cells: as `drawings.read_drawing` gives them, of any size.
+        cells: as `drawings.read_drawings` gives them, of any size.
         seed: in [0, 2**32 - 1].
+        other: a second drawing, to be followed too; `None` for none.
     """
 
     cells: np.ndarray
     seed: int
+    other: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +77,9 @@ class PaintBatch:
         photo: names a visitor's photograph in the state that it has; `None` for none.
         use: what is taken from it, one of `limits.USES`.
         edited: whether the drawings differ from the photograph's own areas.
+        also: what the second drawings are; `None` for none.
+        weight: share of the second drawings, in [0, 1].
+        parts: classes that take their style from another sample, with its seed.
         inversion: the photograph.
     """
 
@@ -85,6 +92,9 @@ class PaintBatch:
     photo: str | None = None
     use: str = "edit"
     edited: bool = True
+    also: str | None = None
+    weight: float = 0.0
+    parts: tuple[tuple[str, int], ...] = ()
     inversion: Inversion | None = field(default=None, compare=False)
 
     def __call__(self, drawings: Sequence[Drawing]) -> list[Painted]:
@@ -97,17 +107,15 @@ class PaintBatch:
 
         with self.registry.lease(self.model) as pipe:
             started = time.perf_counter()
-            cells = [drawing.cells for drawing in drawings]
-            condition = None if self.kind is None else make_condition(self.kind, cells, pipe)
-            if self.inversion is not None and self.use == "shape" and not self.edited:
-                condition = pipe.exemplar(self.inversion)
+            conditions = self._conditions(drawings, pipe)
             result = _spare_memory(
                 pipe,
-                condition,
+                conditions or None,
                 seeds=[drawing.seed for drawing in drawings],
                 truncation=self.truncation,
                 strength=self.strength,
-                style=None if self.use == "shape" else self.inversion,
+                weights=(1 - self.weight, self.weight) if len(conditions) > 1 else None,
+                style=self._style(),
                 read_back=self.read_back,
             )
             images = np.asarray(to_uint8(result.images))  # [B, H, W, 3]
@@ -125,6 +133,24 @@ class PaintBatch:
                 )
                 for i, drawing in enumerate(drawings)
             ]
+
+    def _conditions(self, drawings: Sequence[Drawing], pipe: Pipeline) -> list[Condition]:
+        """What is to be followed: nothing, one drawing a picture, or two."""
+        conditions = []
+        if self.inversion is not None and self.use == "shape" and not self.edited:
+            conditions.append(pipe.exemplar(self.inversion))
+        elif self.kind is not None:
+            conditions.append(make_condition(self.kind, [drawing.cells for drawing in drawings], pipe))
+        if self.also is not None:
+            conditions.append(make_condition(self.also, [drawing.other for drawing in drawings if drawing.other is not None], pipe))
+        return conditions
+
+    def _style(self) -> Inversion | Regions | None:
+        """Where the style comes from, `None` for the samples themselves."""
+        from sisgen.engines.regions import Regions
+
+        base = None if self.use == "shape" else self.inversion
+        return Regions(sources=dict(self.parts), base=base) if self.parts else base
 
 
 def _spare_memory(pipe: Any, *args: Any, **kwargs: Any) -> Any:
@@ -152,17 +178,18 @@ def encode_shown(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def encode_download(painted: Painted, scale: int) -> bytes:
+def encode_download(painted: Painted, scale: int, texts: Mapping[str, str] | None = None) -> bytes:
     """Encode a picture for keeping: a PNG whose text chunk holds all settings.
 
     Args:
         painted: the picture.
         scale: 1 for its own size, 4 for four times that.
+        texts: for further text chunks; `None` for none.
     """
     from sisgen.io.images import encode_png
 
     settings = json.dumps({**painted.settings, "model": painted.model}, sort_keys=True)
-    return encode_png(np.asarray(_resized(painted.image, painted.image.shape[0] * scale)), {"sisgen": settings})
+    return encode_png(np.asarray(_resized(painted.image, painted.image.shape[0] * scale)), {"sisgen": settings, **(texts or {})})
 
 
 def _resized(image: np.ndarray, side: int) -> Image.Image:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sisgen.app.actions import READING, queue
+from sisgen.app.canvases import read_canvas
 from sisgen.app.description import read_masks
 from sisgen.app.detectors import depth_network, edge_detector
 from sisgen.app.drawings import encode_runs, fit_labels, lines_to_canvas, to_canvas
-from sisgen.app.limits import CANVAS, EMPTY, LABEL_KINDS, Wish, read_canvas, read_number
+from sisgen.app.limits import CANVAS, EMPTY, LABEL_KINDS, Wish, read_number
 from sisgen.errors import InputError
 from sisgen.shapes import UNPAINTED
 

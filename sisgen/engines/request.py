@@ -49,7 +49,7 @@ def check_photo(engine: RearrangeEngine, style: Inversion) -> None:
     if not isinstance(style, Inversion):
         raise InputError(f"style must be a photograph from `invert`, but it is a {type(style).__name__}; invert one first.")
     _check_rows(engine, style.ws)
-    size = engine.generator.config.resolution
+    size = engine.drawing_size
     check_shape("style.labels", style.labels, (1, size, size))
 
 
@@ -70,8 +70,9 @@ def synthesize_style(
     """
     images, timings = [], dict.fromkeys(HOPS, 0.0)
     options = {"truncation": truncation, "strength": strength}
-    for first in range(0, len(seeds), CHUNK):
-        part, some = None if drawings is None else drawings.rows(first, CHUNK), seeds[first : first + CHUNK]
+    chunk = min(CHUNK, engine.generator.config.at_once)
+    for first in range(0, len(seeds), chunk):
+        part, some = None if drawings is None else drawings.rows(first, chunk), seeds[first : first + chunk]
         if isinstance(style, Regions):
             made, laps = synthesize_regions(engine, part, some, style, names, **options)
         else:
@@ -97,6 +98,8 @@ def describe_request(drawings: Drawings | None, style: GivenStyle) -> dict[str, 
     if drawings is not None and len(drawings.weights) > 1:
         notes["weights"] = [round(weight, 4) for weight in drawings.weights]
     notes["style"] = {type(None): "seeds", Regions: "regions", StyleRows: "rows"}.get(type(style), "photo")
+    if isinstance(style, Regions):
+        notes["regions"] = {name: "photo" if isinstance(one, Inversion) else one for name, one in style.sources.items()}
     return notes
 
 

@@ -108,7 +108,31 @@ def test_lines_of_a_picture_and_a_photograph_through_the_wire(client: Any, photo
         client.predict(picture, "neon", [1], 0.7, 1.0, "", 0.1, 0.2, api_name="/generate_edges")
 
 
-@pytest.mark.parametrize("more", [[], ["--kind", "scribble"], ["--kind", "sketch"]])
+def test_two_drawings_and_parts_of_other_samples_through_the_wire(client: Any, mask: str, photograph: Path) -> None:
+    from gradio_client import handle_file
+
+    names = [
+        parameter["parameter_name"]
+        for parameter in client.view_api(return_format="dict")["named_endpoints"]["/generate_mixed"]["parameters"]
+    ]
+    assert names[:5] == ["first", "first_kind", "second", "second_kind", "weight"]
+    both = {"first": handle_file(mask), "first_kind": "mask", "second": handle_file(str(photograph)), "second_kind": "canny"}
+    pictures = {}
+    for weight in (0.0, 0.25, 1.0):
+        files, report = client.predict(**both, weight=weight, seeds=[3], truncation=0.7, api_name="/generate_mixed")
+        with urlopen(files[0]["url"]) as answer:
+            pictures[weight] = answer.read()
+        assert report["pictures"][0]["condition"] == {0.0: "mask", 0.25: "mask+canny", 1.0: "canny"}[weight]
+    assert report["pictures"][0].get("weights") is None
+    assert len(set(pictures.values())) == 3
+    _, report = client.predict(handle_file(mask), [3], 0.7, parts={"hair": 5, "hat": 8}, api_name="/generate_mask")
+    assert report["pictures"][0]["regions"] == {"hair": 5, "hat": 8}
+    for wrong in ({"beard": 5}, ["hair"], {"hair": -1}):
+        with pytest.raises(Exception, match=r"class|Parts|seed"):
+            client.predict(handle_file(mask), [3], 0.7, parts=wrong, api_name="/generate_mask")
+
+
+@pytest.mark.parametrize("more", [[], ["--kind", "scribble"], ["--kind", "sketch"], ["--part", "hair=5"], ["--also", "scribble"]])
 def test_the_example_script_runs(page_url: str, tmp_path: Path, mask: str, more: list[str]) -> None:
     script = Path(__file__).parents[2] / "examples" / "api_client.py"
     drawing = tmp_path / "drawing.png"
@@ -118,6 +142,7 @@ def test_the_example_script_runs(page_url: str, tmp_path: Path, mask: str, more:
         Image.fromarray(pixels).save(drawing)
     else:
         drawing = Path(mask)
+    more = [*more, mask] if "--also" in more else more
     spec = importlib.util.spec_from_file_location("api_client", script)
     assert spec is not None
     assert spec.loader is not None

@@ -15,8 +15,9 @@ import pytest
 import torch
 
 from sisgen.app import actions, drawings, label_actions
+from sisgen.app.canvases import read_runs
 from sisgen.app.context import Context, Registry
-from sisgen.app.limits import Wish, read_runs
+from sisgen.app.limits import Wish
 from sisgen.app.models import why_no_training
 from sisgen.app.serve.live import Lane
 from sisgen.app.settings import Settings, default_examples

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import struct
 import zlib
@@ -11,8 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sisgen.app.limits import MAX_SEED, read_canvas, read_canvas_url, read_number, read_seeds, read_whole, read_wish
+from sisgen.app.canvases import read_canvas
+from sisgen.app.drawings import read_drawings
+from sisgen.app.limits import MAX_SEED, read_number, read_seeds, read_whole, read_wish
 from sisgen.errors import InputError
+from sisgen.types import LabelSet
 
 
 def _png(cells: np.ndarray, mode: str = "L") -> bytes:
@@ -59,12 +61,27 @@ def test_a_class_that_the_model_lacks_is_refused() -> None:
         read_canvas(_png(np.full((256, 256), 12, np.uint8)), 12)
 
 
-def test_data_urls_are_checked_before_they_are_decoded() -> None:
-    url = "data:image/png;base64," + base64.b64encode(_png(np.zeros((256, 256), np.uint8))).decode()
-    assert (read_canvas_url(url, 12) == 0).all()
-    for wrong in (None, 5, "data:text/html;base64,AAAA", url + "A" * 400_000, url[:22] + "***", url[:40]):
-        with pytest.raises(InputError):
-            read_canvas_url(wrong, 12)
+def test_two_drawings_come_as_one_file() -> None:
+    both = np.full((512, 256), 255, np.uint8)
+    both[300:] = 9
+    mask, lines = read_drawings(("mask", "canny"), _png(both), LabelSet(names=("a", "b"), colors=((0, 0, 0), (9, 9, 9))))
+    assert (mask == -1).all()
+    assert (lines[44:] == 9).all()
+    with pytest.raises(InputError, match="256 x 256"):
+        read_canvas(_png(both), 12)
+    with pytest.raises(InputError, match="class 9"):
+        read_drawings(("mask", "scribble"), _png(both), LabelSet(names=("a", "b"), colors=((0, 0, 0), (9, 9, 9))))
+
+
+@pytest.mark.parametrize("given", [{"hair": 12, "eye": "3"}, [["hair", 12], ["eye", 3]], '{"hair": 12, "eye": 3}', '[["eye", 3]]'])
+def test_parts_come_as_names_with_seeds(given: object) -> None:
+    assert read_wish({"parts": given}).parts in ((("eye", 3), ("hair", 12)), (("eye", 3),))
+
+
+@pytest.mark.parametrize("wrong", ["{", "[" * 9000, "7", 7, [["hair"]], [[1, 2]], {"hair": -1}, {str(i): i for i in range(33)}])
+def test_other_parts_are_refused(wrong: object) -> None:
+    with pytest.raises(InputError):
+        read_wish({"parts": wrong})
 
 
 @pytest.mark.parametrize("value", [2**70, -1, "1.5", "", "seed", None, True, "1" * 5000, "٣", float("nan")])
@@ -84,6 +101,11 @@ def test_a_wish_takes_defaults_for_what_is_missing() -> None:
     assert (wish.model, wish.seed, wish.truncation, wish.strength) == (None, 12, None, 1.0)
     with pytest.raises(InputError, match="at most 200"):
         read_wish({"model": "m" * 201})
+    assert (wish.kinds, wish.parts) == (("mask",), ())
+    assert read_wish({"kind": "mask", "also": "hed", "weight": "0.25"}).kinds == ("mask", "hed")
+    for wrong in ({"also": "neon"}, {"also": "hed", "weight": 2}):
+        with pytest.raises(InputError):
+            read_wish(wrong)
 
 
 @pytest.mark.parametrize("values", [[], list(range(17)), "0", None, [0, 2**32], [[0]]])

@@ -15,8 +15,9 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from sisgen.app import actions, photo_actions
+from sisgen.app.canvases import read_runs
 from sisgen.app.context import Context
-from sisgen.app.limits import Wish, read_runs, read_wish
+from sisgen.app.limits import Wish, read_wish
 from sisgen.app.photos import Photo, Photos
 from sisgen.app.serve.routes import build_routes
 from sisgen.app.serve.turnstile import Turnstile

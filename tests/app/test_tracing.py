@@ -11,9 +11,10 @@ from PIL import Image
 
 from sisgen.app import actions, tracing
 from sisgen.app.agreeing import tell_following
+from sisgen.app.canvases import read_runs
 from sisgen.app.context import Context
 from sisgen.app.drawings import encode_runs
-from sisgen.app.limits import EMPTY, Wish, read_runs, read_wish
+from sisgen.app.limits import EMPTY, Wish, read_wish
 from sisgen.app.tracing import Trace
 from sisgen.errors import InputError
 

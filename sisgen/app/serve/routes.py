@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 from sisgen.app import actions, mask_actions, models, tracing
 from sisgen.app.agreeing import tell_following
 from sisgen.app.description import describe_model
-from sisgen.app.drawings import encode_runs, read_drawing
+from sisgen.app.drawings import encode_runs, read_drawings
 from sisgen.app.limits import MAX_CANVAS_BYTES, MAX_FILE_BYTES, Wish, read_whole
 from sisgen.app.painting import encode_shown
 from sisgen.app.serve import label_routes, photo_routes
@@ -99,7 +99,7 @@ async def _reading(context: Context, request: Request) -> Response:
 
     def tell() -> dict[str, Any]:
         with context.registry.lease(wish.model) as pipe:
-            return tell_following(wish.kind, painted, read_drawing(wish.kind, canvas, pipe.labels), pipe)
+            return tell_following(wish.kind, painted, read_drawings(wish.kinds, canvas, pipe.labels)[0], pipe)
 
     return JSONResponse(await run_in_threadpool(tell))
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from sisgen.app.limits import MAX_SEED, read_number, read_runs, read_whole
+from sisgen.app.canvases import read_runs
+from sisgen.app.limits import MAX_SEED, read_number, read_whole
 from sisgen.errors import InputError, SisgenError
 from sisgen.hub.places import cache_folder
 from sisgen.io.configs import read_json, write_json

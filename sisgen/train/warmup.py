@@ -41,8 +41,8 @@ from sisgen.train.command import finish, start
 from sisgen.train.critics import Critic, FeatureCritic, Judged, PixelCritic
 from sisgen.train.ema import update_ema
 from sisgen.train.gan import PRESETS, GANConfig, GANTask, Pictures
+from sisgen.train.latents import RunningGaussian
 from sisgen.train.loop import StepInfo, generator_for
-from sisgen.train.prior import RunningGaussian
 from sisgen.train.proxies import WarpConfig, warp_grid, warp_maps
 
 ENCODER_FILE = "warmup_encoder"

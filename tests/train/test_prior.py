@@ -49,7 +49,6 @@ def test_the_mapping_learns_where_pictures_are(tmp_path: Path) -> None:
     plain, fitted = task.teacher.embed_latent(noise), task.fitted().embed_latent(noise)
     assert distance(fitted, wanted) < 0.35 * distance(plain, wanted)
     assert torch.allclose(task.fitted().w_avg, fitted.mean(dim=0), atol=0.1 * float(fitted.std()))
-    assert task.score()["missed"] < 0.3
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:

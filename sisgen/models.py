@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from sisgen.hub import shipped_folder
 from sisgen.inversion.encoder import Encoder, EncoderConfig
 from sisgen.io.configs import from_dict, read_json
 from sisgen.io.labels import check_label_set
-from sisgen.io.models import CONFIG
+from sisgen.io.models import CONFIG, fitted_elsewhere
 from sisgen.io.weights import load_module
 from sisgen.nets.reader import Reader, ReaderConfig
 from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet
@@ -65,12 +65,12 @@ class ModelConfig:
     encoder: EncoderConfig | None = None  # of photographs; None = the model cannot take them in
     drawing_mappers: Mapping[str, DrawingMapperConfig] = field(default_factory=dict)  # kind -> sizes; those that the model has
     images_seen: int = 0  # by the generator in training
-    training: Mapping[str, Any] = field(default_factory=dict)  # recipe notes, not read
+    training: Mapping[str, Any] = field(default_factory=dict)  # recipe notes, of which only `fitted_to` is read
 
     @property
     def map_shapes(self) -> dict[str, tuple[int, int, int]]:
         """Kind of condition that the model reads, "mask" first -> shape [C, H, W] of its maps."""
-        sizes, drawings = (self.generator.resolution, self.generator.resolution), self.drawing_mappers
+        sizes, drawings = (self.mappers["mask"].resolution, self.mappers["mask"].resolution), self.drawing_mappers
         shapes = {"mask": (len(self.labels), *sizes)}
         shapes |= {kind: (drawings[kind].channels, *sizes) for kind in DRAWING_KINDS if kind in drawings}
         return shapes | {EXEMPLAR: (self.proxy.num_clusters, self.proxy.resolution, self.proxy.resolution)}
@@ -83,6 +83,9 @@ class ModelConfig:
 
 def read_config(folder: Path) -> ModelConfig:
     """Read a model's config and check that its parts fit together.
+
+    An encoder or a drawing mapper that was trained for another generator is left out; that, and where a part that cannot be left out
+    was trained for another one, is told in the log.
 
     Raises:
         CheckpointError: it is missing, of another format, or parts of it do not fit.
@@ -98,13 +101,37 @@ def read_config(folder: Path) -> ModelConfig:
         raise CheckpointError(f"{path} must give the encoder the generator's latents, but they differ; train the encoder again.")
     if "mask" not in config.mappers:
         raise CheckpointError(f"{path} must name a mapper for masks, but it names none; run `python -m sisgen train mapper`.")
+    side, pictures = config.mappers["mask"].resolution, config.generator.resolution
+    if side != min(pictures, config.reader.most or pictures):
+        raise CheckpointError(f"{path} must give mapper and reader one size, but drawings have {side} pixels; train the mapper again.")
     for kind, mapper in config.drawing_mappers.items():
         if kind not in DRAWING_KINDS:
             raise CheckpointError(f"{path} may name drawing mappers for {', '.join(DRAWING_KINDS)}, but it names {kind!r}; correct it.")
         made_for, channels = (mapper.num_clusters, mapper.resolution), len(config.labels) if kind == "scribble" else 1
-        if made_for != (config.proxy.num_clusters, config.generator.resolution) or mapper.channels != channels:
+        if made_for != (config.proxy.num_clusters, side) or mapper.channels != channels:
             raise CheckpointError(f"The {kind} mapper in {path} must fit the model's sizes, but it was made for others; train it again.")
-    return config
+    return _leave_out_strangers(config)
+
+
+def _leave_out_strangers(config: ModelConfig) -> ModelConfig:
+    """Take out the encoder and the drawing mappers that were trained for another generator; what a model cannot do without stays."""
+
+    def is_stranger(part: str, words: str, trainer: str, fate: str = "and is left out") -> bool:
+        found = fitted_elsewhere(config.training, config.files, part)
+        if found:
+            lost = f"was trained for another generator than the model's {fate}"
+            log.warning("The %s of '%s' %s; run `python -m sisgen train %s` again.", words, config.name, lost, trainer)
+        return found
+
+    for part, words in (("rearranger", "rearranger"), ("mapper", "mask mapper")):
+        is_stranger(part, words, part, "and may not follow drawings")
+    drawings = {
+        kind: sizes
+        for kind, sizes in config.drawing_mappers.items()
+        if not is_stranger(f"mapper_{kind}", f"{kind} mapper", f"drawing-mapper --kind {kind}")
+    }
+    lost = config.encoder is not None and is_stranger("encoder", "encoder", "encoder")
+    return replace(config, encoder=None if lost else config.encoder, drawing_mappers=drawings)
 
 
 def load_engine(folder: Path, config: ModelConfig) -> RearrangeEngine:
@@ -153,9 +180,7 @@ def load_shipped_squeezenet(device: torch.device) -> SqueezeNet | None:
 
 
 def _learned_directions(folder: Path | None, config: ModelConfig) -> list[Direction]:
-    notes = config.training.get("directions")
-    fitted_to = notes.get("fitted_to", config.generator_sum) if isinstance(notes, Mapping) else config.generator_sum
-    if fitted_to != config.generator_sum:
+    if fitted_elsewhere(config.training, config.files, "directions"):
         log.warning("The directions of '%s' were learned on another generator and are left out; learn them again.", config.name)
         return []
     if folder is None or DIRECTIONS_FILE not in config.files:

@@ -43,6 +43,20 @@ def export_parts(folder: str | Path, parts: Mapping[str, nn.Module], config: Map
     write_json(path, {**content, **config, "files": dict(sorted(files.items()))})
 
 
+def fitted_elsewhere(training: Mapping[str, Any], files: Mapping[str, str], part: str) -> bool:
+    """Tell whether a part was trained for another generator than its folder holds now; what is not noted counts as belonging.
+
+    Args:
+        training: the notes of `config.json`, of which `fitted_to` names the generator's checksum.
+        files: file name -> checksum, of the same config.
+        part: key of its notes.
+    """
+    notes = training.get(part)
+    fitted_to = notes.get("fitted_to") if isinstance(notes, Mapping) else None
+    own = files.get("generator.safetensors")
+    return fitted_to is not None and own is not None and fitted_to != own
+
+
 def copy_parts(source: Path, folder: Path, config: Mapping[str, Any]) -> None:
     """Copy a whole model folder: the files that its config names, each checked, and its card.
 

@@ -20,9 +20,11 @@ from sisgen.hub import find_model
 from sisgen.io.configs import from_dict, read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.io.labels import color_labels, read_labels, read_palette
+from sisgen.io.models import fitted_elsewhere
 from sisgen.io.weights import load_module
 from sisgen.nets.reader import Reader
 from sisgen.nets.segmenter import Segmenter, SegmenterConfig
+from sisgen.shapes import drawing_size
 from sisgen.train.augment_features import FeatureAugmentConfig, augment
 from sisgen.train.checkpoints import export_parts, load_generator, training_notes
 from sisgen.train.command import finish, start
@@ -111,7 +113,7 @@ def load_segmenter(model: str | Path) -> tuple[Segmenter, LabelSet]:
     """Load a model's segmenter for use: evaluation mode, no gradients.
 
     Raises:
-        CheckpointError: the model has none, or a file is altered or does not fit.
+        CheckpointError: the model has none or one for another generator, or a file is altered or does not fit.
     """
     folder = find_model(str(model)).path
     content = read_json(folder / "config.json")
@@ -120,6 +122,9 @@ def load_segmenter(model: str | Path) -> tuple[Segmenter, LabelSet]:
         raise CheckpointError(
             f"The model '{model}' must have a segmenter, but it has none; run `sisgen train segmenter --model {model}` first."
         )
+    if fitted_elsewhere(content["training"], content.get("files", {}), "segmenter"):
+        came = f"was trained for another one; run `python -m sisgen train segmenter --model {model}`"
+        raise CheckpointError(f"The segmenter of '{model}' must be trained for the model's generator, but it {came}.")
     config = from_dict(SegmenterConfig, notes["config"], where=f"The segmenter of '{model}'")
     sha256 = content.get("files", {}).get("segmenter.safetensors")
     segmenter = load_module(folder / "segmenter.safetensors", lambda: Segmenter(config), sha256=sha256)
@@ -147,7 +152,7 @@ def main(args: argparse.Namespace) -> int:
         raise TrainingError("Training a segmenter needs either --annotator or --masks, but both or neither came; give one of them.")
     device = pick_device(args.device)
     generator = load_generator(args.model).to(device)
-    seeds, labels, annotator, label_set = _open_labels(args, generator.config.resolution, device)
+    seeds, labels, annotator, label_set = _open_labels(args, drawing_size(generator.config.resolution), device)
     samples = label_samples(generator, seeds, labels, annotator, args.psi)
     config = SegmenterTrainConfig(seed=args.seed)
     task = SegmenterTask(config, samples, label_set, device)
@@ -179,7 +184,7 @@ def read_masks(folder: Path, label_set: LabelSet, size: int, most: int | None = 
     Args:
         folder: where they lie; other files are passed over.
         label_set: their classes.
-        size: side of the generator's pictures; square masks of other sizes are scaled, each pixel to its nearest one.
+        size: side of the labels, `drawing_size` of the generator; square masks of other sizes are scaled, each pixel to its nearest one.
         most: masks to read; `None` reads all.
 
     Returns:

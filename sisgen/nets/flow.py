@@ -41,7 +41,7 @@ def flow_loss(field: VelocityField, start: torch.Tensor, end: torch.Tensor, t: t
 
 
 @torch.no_grad()
-def transport(field: VelocityField, x: torch.Tensor, steps: int = 12) -> torch.Tensor:
+def transport(field: VelocityField, x: torch.Tensor, steps: int = 8) -> torch.Tensor:
     """Move points x [B, D] from time 0 to 1 by Heun's method."""
     for i in range(steps):
         t = torch.full((len(x), 1), i / steps, device=x.device)

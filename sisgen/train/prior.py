@@ -198,7 +198,7 @@ def main(args: argparse.Namespace) -> int:
     means, deviations = encode_all(encoder.to(device), cache, device=device)
     config = PriorConfig()
     task = PriorTask(config, generator, teacher, means, deviations, seed=args.seed, device=device)
-    seen = start(task, args, config, images=256 * 16_000, batch=256)
+    seen = start(task, args, config, images=256 * 12_000, batch=256)
     if seen is not None:
         _export(Path(args.export or folder), folder, task, seen)
     return finish()

@@ -131,6 +131,11 @@ class Pipeline:
         return self.config.generator.resolution
 
     @property
+    def drawing_size(self) -> int:
+        """Side of drawings and labels in pixels: that of the pictures, 256 at most."""
+        return self.engine.drawing_size
+
+    @property
     def device(self) -> torch.device:
         """Where the model runs."""
         return self.engine.device
@@ -195,7 +200,8 @@ class Pipeline:
         seeds = check_seeds(seeds)
         psi = self._check_truncation(truncation)
         strength = check_number("strength", strength, 0.0, 1.0)
-        drawings = check_drawings(condition, weights, len(seeds), name=self.name, shapes=self.config.map_shapes)
+        shapes, pictures = self.config.map_shapes, self.resolution
+        drawings = check_drawings(condition, weights, len(seeds), name=self.name, shapes=shapes, pictures=pictures)
         check_style(self.engine, style, self.labels.names)
         checked = (time.perf_counter() - start) * 1000
 

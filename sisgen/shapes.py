@@ -13,7 +13,8 @@
 | S | style layers, the rows of `ws` |
 | D | latent dimension |
 
-Pictures are float `[B, 3, H, W]` in [-1, 1]; label maps are int64 `[B, H, W]`, `UNPAINTED` (-1) where nothing was drawn.
+Pictures are float `[B, 3, H, W]` in [-1, 1]; label maps are int64 `[B, H, W]`, `UNPAINTED` (-1) where nothing was drawn. Labels and
+drawings have the size of the pictures, at most `MOST_DRAWN`: no finer part is drawn, and memory stays bounded at 1024 px.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ import torch
 from sisgen.errors import InputError
 
 UNPAINTED = -1
+MOST_DRAWN = 256  # largest side of labels and drawings in pixels
+
+
+def drawing_size(resolution: int) -> int:
+    """Give the side of labels and drawings for pictures of a side."""
+    return min(resolution, MOST_DRAWN)
 
 
 def check_shape(name: str, tensor: torch.Tensor, expected: tuple[int | None, ...]) -> None:

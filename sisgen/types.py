@@ -86,7 +86,7 @@ class Result:
     Attributes:
         images: float [B, 3, H, W] in [-1, 1].
         seeds: one a picture.
-        labels: int64 [B, H, W] read back from the pictures by the model's own reader; `None` unless asked for.
+        labels: int64 [B, H, W] of drawings' size, read back from the pictures by the model's own reader; `None` unless asked for.
         agreement: self-agreement with the drawing, one a picture; empty unless asked for and something was drawn.
         timings: hop name -> milliseconds.
         settings: what it takes to make the same pictures again (model, revision, truncation, strength, ...), JSON-ready.

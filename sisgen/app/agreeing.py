@@ -38,6 +38,8 @@ def tell_lines(kind: str, painted: Painted, cells: np.ndarray, pipe: Pipeline) -
         "share", the harmonic mean of "precision" and "recall" (`None` when nothing was drawn), and "wrong", runs of cells: 0 where
         the picture has no edge for a line, else 255.
     """
+    from torch.nn.functional import adaptive_avg_pool2d
+
     from sisgen.io.images import to_float
     from sisgen.metrics.edges import LINE, TOLERANCE, edge_agreement, near
     from sisgen.nets.lines import canny, luminance
@@ -45,7 +47,8 @@ def tell_lines(kind: str, painted: Painted, cells: np.ndarray, pipe: Pipeline) -
     drawn = make_condition(kind, [cells], pipe).map  # [1, 1, H, W]
     if not bool((drawn >= LINE).any()):
         return {"share": None, "wrong": None}
-    found = canny(luminance(to_float(painted.image[None])), LOW, HIGH)
+    picture = adaptive_avg_pool2d(to_float(painted.image[None]), drawn.shape[-1])
+    found = canny(luminance(picture), LOW, HIGH)
     (told,) = edge_agreement(drawn, found)
     missed = (drawn >= LINE) & ~near(found > 0, TOLERANCE)
     wrong = lines_to_canvas(near(missed, 1.0)[0, 0].float().numpy())

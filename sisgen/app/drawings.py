@@ -46,12 +46,12 @@ def make_condition(kind: str, drawings: Sequence[np.ndarray], pipe: Pipeline) ->
     from sisgen.conditions.mask import mask_condition
 
     if kind == "mask":
-        return mask_condition(list(drawings), pipe.labels, pipe.resolution)
+        return mask_condition(list(drawings), pipe.labels, pipe.drawing_size)
     if kind == "scribble":
         from sisgen.conditions.scribble import scribble_condition
 
-        return join_conditions([scribble_condition(one, pipe.labels, pipe.resolution) for one in drawings])
-    return join_conditions([_pool_lines(kind, one, pipe.resolution) for one in drawings])
+        return join_conditions([scribble_condition(one, pipe.labels, pipe.drawing_size) for one in drawings])
+    return join_conditions([_pool_lines(kind, one, pipe.drawing_size) for one in drawings])
 
 
 def join_conditions(conditions: Sequence[Condition]) -> Condition:

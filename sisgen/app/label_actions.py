@@ -10,6 +10,7 @@ from sisgen.app.training.jobs import job_folder, new_token, read_job, read_wante
 from sisgen.app.training.preview import read_pairs
 from sisgen.app.training.saved import pack_model, save_model
 from sisgen.errors import InputError
+from sisgen.shapes import drawing_size
 
 if TYPE_CHECKING:
     from sisgen.app.context import Context
@@ -42,7 +43,7 @@ def start_training(context: Context, data: bytes) -> dict[str, Any]:
     with context.registry.lease(wanted.model) as pipe:
         if pipe.folder is None:
             raise InputError("This model lies in no folder, so it cannot be taught; choose another one from the model menu.")
-        job = write_job(wanted, token, source=pipe.folder, resolution=pipe.resolution, device=pipe.device.type)
+        job = write_job(wanted, token, source=pipe.folder, resolution=drawing_size(pipe.resolution), device=pipe.device.type)
     context.trainings.start(job)
     return {"job": token, **describe_training(context, token)}
 

@@ -125,7 +125,7 @@ def read_picture_labels(context: Context, wish: Wish, data: bytes) -> np.ndarray
 
     picture = load_image(data)
     with context.registry.lease(wish.model) as pipe:
-        size = pipe.resolution
+        size = pipe.drawing_size
         square = _square(picture, size)
         labels = pipe.engine.reader.read(to_float(square[None]).to(pipe.device))[0].cpu().numpy()
         return to_canvas(labels, pipe.labels)
@@ -149,7 +149,7 @@ def find_lines(picture: np.ndarray, pipe: Pipeline, trace: Trace) -> Condition:
     """Make a condition of a picture, uint8 [H, W, 3], as its kind says."""
     from sisgen.conditions.sketch import looks_like_photo, sketch_condition
 
-    size = pipe.resolution
+    size = pipe.drawing_size
     if trace.kind == "canny":
         from sisgen.conditions.canny import canny_condition
 

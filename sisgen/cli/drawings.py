@@ -81,7 +81,7 @@ class DrawingReader:
 
         labels = read_labels(path, self.pipe.labels, paper=kind == "scribble")
         make = mask_condition if kind == "mask" else scribble_condition
-        return make(labels, self.pipe.labels, self.pipe.resolution), (labels.shape[0], labels.shape[1])
+        return make(labels, self.pipe.labels, self.pipe.drawing_size), (labels.shape[0], labels.shape[1])
 
     def _read_picture(self, kind: str, path: Path) -> tuple[Condition, tuple[int, int]]:
         from sisgen.io.images import load_image
@@ -94,7 +94,7 @@ class DrawingReader:
         return condition, (picture.shape[0], picture.shape[1])
 
     def _condition(self, kind: str, picture: np.ndarray, path: Path) -> Condition:
-        size = self.pipe.resolution
+        size = self.pipe.drawing_size
         if kind == "sketch":
             from sisgen.conditions.sketch import looks_like_photo, sketch_condition
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 
 from sisgen.errors import InputError
 from sisgen.shapes import UNPAINTED, check_shape
@@ -51,6 +52,7 @@ def check_drawings(
     *,
     name: str,
     shapes: Mapping[str, tuple[int, int, int]],
+    pictures: int | None = None,
 ) -> Drawings | None:
     """Check the drawings of a request; blank ones fall away.
 
@@ -60,6 +62,7 @@ def check_drawings(
         num_seeds: pictures of the request.
         name: the model's name.
         shapes: kind -> shape [C, H, W] of its maps, for the kinds that the model reads.
+        pictures: side of the model's pictures; drawings that were made at it are brought to `shapes`. `None` takes none of another size.
 
     Returns:
         What is to be followed; `None` where nothing was drawn, or nothing has a weight.
@@ -73,6 +76,7 @@ def check_drawings(
     if len(conditions) > MOST:
         raise InputError(f"At most {MOST} drawings make one picture, but {len(conditions)} came; leave some out.")
     shares = _check_weights(weights, len(conditions))
+    conditions = tuple(_fit(condition, shapes, pictures) for condition in conditions)
     for condition in conditions:
         _check_condition(condition, num_seeds, name, shapes)
     drawn = [(condition, share) for condition, share in zip(conditions, shares) if share > 0 and not _is_blank(condition)]
@@ -124,6 +128,18 @@ def _check_condition(condition: Condition, num_seeds: int, name: str, shapes: Ma
     if not math.isfinite(float(condition.map.sum())):  # a sum is several times faster than a look at each
         maker = f"{condition.kind}_condition"
         raise InputError(f"The condition must hold finite numbers, but it holds NaN or infinity; make it with {maker}.")
+
+
+def _fit(condition: Condition, shapes: Mapping[str, tuple[int, int, int]], pictures: int | None) -> Condition:
+    """Bring a drawing of the pictures' size to the size that the model reads, where that is smaller."""
+    size = shapes.get(condition.kind, (0, 0, 0))[-1]
+    if pictures is None or condition.map.ndim != 4 or condition.map.shape[-2:] != (pictures, pictures) or not 0 < size < pictures:
+        return condition
+    pool = F.adaptive_avg_pool2d if condition.kind in ("mask", "depth") else F.adaptive_max_pool2d  # thin strokes stay whole
+    labels = condition.labels
+    if labels is not None:
+        labels = F.interpolate(labels[:, None].double(), size=(size, size), mode="nearest-exact")[:, 0].long()
+    return Condition(kind=condition.kind, map=pool(condition.map, size), labels=labels)
 
 
 def _is_blank(condition: Condition) -> bool:

@@ -41,7 +41,7 @@ class Style:
         ws: [B, S, D], truncated.
         memory: what the rearranger keeps of them.
         images: the plain samples [B, 3, H, W].
-        labels: their own masks as the model's reader sees them, int64 [B, H, W].
+        labels: their own masks as the model's reader sees them, int64 [B, H, W] of drawings' size.
         kept: where a drawing repeats `labels`, the sample stays as it is; so it is with photographs, whose canvas opens with them.
     """
 
@@ -92,6 +92,11 @@ class RearrangeEngine(nn.Module):
         """Where the weights are."""
         return self.clusters.tau.device
 
+    @property
+    def drawing_size(self) -> int:
+        """Side of drawings and labels in pixels."""
+        return self.mapper.config.resolution
+
     def recall(self, seeds: Sequence[int], truncation: float) -> Style:
         """Prepare style samples, or take them from the cache.
 
@@ -102,8 +107,9 @@ class RearrangeEngine(nn.Module):
         missing = [seed for seed in dict.fromkeys(seeds) if (seed, truncation) not in self._cache]
         fresh: dict[Key, Style] = {}
         if missing:
-            made = prepare_style(self, latents(missing, self.generator.config.z_dim).to(self.device), truncation)
-            fresh = {(seed, truncation): _pick(made, i) for i, seed in enumerate(missing)}
+            for z in latents(missing, self.generator.config.z_dim).to(self.device).split(self.generator.config.at_once):
+                made = prepare_style(self, z, truncation)
+                fresh |= {(missing[len(fresh) + i], truncation): _pick(made, i) for i in range(len(z))}
         with self._lock:
             found = [fresh.get((seed, truncation)) or self._cache.get((seed, truncation)) for seed in seeds]
             self._store(fresh, [(seed, truncation) for seed in seeds])
@@ -245,10 +251,11 @@ def prepare_style(engine: RearrangeEngine, z: torch.Tensor, truncation: float) -
 def prepare_rows(parts: RearrangingParts, ws: torch.Tensor, reader: Reader, labels: torch.Tensor | None = None) -> Style:
     """Prepare style rows [B, S, D]; `labels` int64 [B, H, W] are kept as the samples' own masks, `None` has them read."""
     generator, rearranger = parts.generator, parts.rearranger
-    steps = {step.resolution: step for step in generator.hypercolumn(ws)}
+    found = generator.hypercolumn(ws, largest=max(rearranger.config.fine_resolution, *parts.clusters.config.sources))
+    steps = {step.resolution: step for step in found}
     own = parts.clusters({size: step.map for size, step in steps.items()})
     cut, fine = steps[rearranger.config.resolution], steps[rearranger.config.fine_resolution]
-    images = steps[generator.config.resolution].rgb
+    images = generator.tail(found[-1], ws)
     memory = rearranger.remember(cut, own, fine, ws[:, 0])
     read = reader.read(images.clamp(-1, 1)) if labels is None else labels
     return Style(ws=ws, memory=memory, images=images, labels=read, kept=labels is not None)

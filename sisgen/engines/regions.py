@@ -163,6 +163,8 @@ def complete_regions(
     current = engine.clusters({cut.resolution: cut.map, size: fine.map})
     fine = _blend([engine.rearranger.refine(fine, current.probs, proxy, source.style.memory) for source in sources], cells)
     images = [source.parts.generator.tail(fine, source.style.ws) for source in sources]
+    if shares.shape[-1] != images[0].shape[-1]:
+        shares = F.interpolate(shares, size=images[0].shape[-2:], mode="bilinear", align_corners=False)
     return torch.stack([shares[:, n : n + 1] * image for n, image in enumerate(images)]).sum(dim=0)
 
 

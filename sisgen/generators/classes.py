@@ -44,6 +44,7 @@ def keep_class(generator: StyleGAN2, number: int) -> StyleGAN2:
 
     # fc0 scales by 1 / sqrt of its width, which shrinks with the embedding.
     old, new = generator.mapping.fc0, single.mapping.fc0
+    assert isinstance(old, EqualLinear) and isinstance(new, EqualLinear)
     embedding = normalize_second_moment(generator.mapping.embed(_one_hot(sizes.c_dim, number)))[0]  # [D]
     weight = old.weight.float() * old.weight_gain
     state["mapping.fc0.weight"] = weight[:, : sizes.z_dim] / new.weight_gain

@@ -8,7 +8,8 @@ this project: `map(z) -> ws`, `head(ws, resolution) -> Features`, `tail(features
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -54,6 +55,11 @@ class StyleGAN2Config:
     def resolutions(self) -> tuple[int, ...]:
         """4, 8, ..., resolution."""
         return tuple(2**i for i in range(2, int(math.log2(self.resolution)) + 1))
+
+    @property
+    def at_once(self) -> int:
+        """Samples that may run together so that memory stays bounded: 16 up to 256 px, 4 at 512, one at 1024."""
+        return max(1, min(16, 16 * 256**2 // self.resolution**2))
 
     @property
     def num_ws(self) -> int:
@@ -260,7 +266,7 @@ class StyleGAN2(nn.Module):
         """
         check_shape("ws", ws, (None, self.config.num_ws, self.config.w_dim))
         self._check_cut(resolution)
-        return self._run(None, ws, 4, resolution, noise_mode, generator)[-1]
+        return _last(self._run(None, ws, 4, resolution, noise_mode, generator))
 
     def tail(self, features: Features, ws: torch.Tensor, *, noise_mode: str = "const", generator: NoiseSource = None) -> torch.Tensor:
         """Run the blocks after the cut.
@@ -278,23 +284,30 @@ class StyleGAN2(nn.Module):
         self._check_cut(features.resolution)
         if features.resolution == self.config.resolution:
             return features.rgb
-        return self._run(features, ws, 2 * features.resolution, self.config.resolution, noise_mode, generator)[-1].rgb
+        return _last(self._run(features, ws, 2 * features.resolution, self.config.resolution, noise_mode, generator)).rgb
 
     def advance(self, features: Features, ws: torch.Tensor, resolution: int, *, noise_mode: str = "const") -> Features:
         """Run the blocks between the cut and a finer `resolution`: `Features` in, `Features` out."""
         self._check_cut(resolution)
         if resolution == features.resolution:
             return features
-        return self._run(features, ws, 2 * features.resolution, resolution, noise_mode, None)[-1]
+        return _last(self._run(features, ws, 2 * features.resolution, resolution, noise_mode, None))
 
-    def hypercolumn(self, ws: torch.Tensor, *, noise_mode: str = "const") -> tuple[Features, ...]:
-        """Run everything and keep the `Features` of every block, coarse to fine; the last one's rgb is the image."""
-        return tuple(self._run(None, ws, 4, self.config.resolution, noise_mode, None))
+    def hypercolumn(self, ws: torch.Tensor, *, largest: int | None = None, noise_mode: str = "const") -> tuple[Features, ...]:
+        """Keep the `Features` of every block, coarse to fine.
+
+        Args:
+            ws: [B, S, D].
+            largest: resolution of the last block that is run, from which `tail` makes the image; `None` runs everything, and the
+                last one's rgb is the image.
+            noise_mode: as for `head`.
+        """
+        return tuple(self._run(None, ws, 4, self.config.resolution if largest is None else largest, noise_mode, None))
 
     def forward(self, ws: torch.Tensor, *, noise_mode: str = "const", generator: NoiseSource = None) -> torch.Tensor:
         """ws [B, S, D] -> image [B, 3, H, W], uncut."""
         check_shape("ws", ws, (None, self.config.num_ws, self.config.w_dim))
-        return self._run(None, ws, 4, self.config.resolution, noise_mode, generator)[-1].rgb
+        return _last(self._run(None, ws, 4, self.config.resolution, noise_mode, generator)).rgb
 
     def _check_cut(self, resolution: int) -> None:
         if resolution not in self.config.resolutions:
@@ -309,21 +322,19 @@ class StyleGAN2(nn.Module):
         last: int,
         noise_mode: str,
         generator: NoiseSource,
-    ) -> list[Features]:
+    ) -> Iterator[Features]:
         if noise_mode not in NOISE_MODES:
             raise InputError(f"noise_mode must be one of {', '.join(NOISE_MODES)}, but it is {noise_mode!r}.")
         x, rgb = (None, None) if features is None else (features.map, features.rgb)
         dtype = torch.bfloat16 if torch.is_autocast_enabled(ws.device.type) else ws.dtype
-        steps: list[Features] = []
         resolution = first
         while resolution <= last:
             block = self.synthesis.block(resolution)
             row = self.synthesis.first_row(resolution)
             noises = self._noises(block, resolution, ws, noise_mode, generator)
             x, rgb = block(x, rgb, ws[:, row : row + block.num_convs + 1], noises, dtype)
-            steps.append(Features(map=x, rgb=rgb))
+            yield Features(map=x, rgb=rgb)
             resolution *= 2
-        return steps
 
     @staticmethod
     def _noises(
@@ -335,6 +346,11 @@ class StyleGAN2(nn.Module):
             layers = [block.conv1] if block.first else [block.conv0, block.conv1]
             return tuple(layer.noise_const[None, None] for layer in layers)
         return tuple(_draw_noise(ws, resolution, generator) for _ in range(block.num_convs))
+
+
+def _last(steps: Iterator[Features]) -> Features:
+    """Run to the end and keep the last, so that no earlier one takes memory."""
+    return deque(steps, maxlen=1)[0]
 
 
 def _draw_noise(ws: torch.Tensor, resolution: int, generator: NoiseSource) -> torch.Tensor:

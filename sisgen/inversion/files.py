@@ -82,7 +82,8 @@ def _check(path: str | os.PathLike[str], parts: InvertingParts, generator: str) 
     shapes = read_shapes(path)
     sizes, name = parts.generator.config, os.fspath(path)
     wanted: dict[str, Any] = {"ws": (1, sizes.num_ws, sizes.w_dim), "photo": (1, sizes.resolution, sizes.resolution, 3)}
-    wanted["labels"] = (1, sizes.resolution, sizes.resolution)
+    side = min(sizes.resolution, parts.reader.config.most or sizes.resolution)
+    wanted["labels"] = (1, side, side)
     if not set(NAMES) <= shapes.keys():
         raise InputError(f"'{name}' must be an inverted photograph, but it is another file of weights; make one with `sisgen invert`.")
     notes = read_metadata(path)

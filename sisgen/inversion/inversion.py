@@ -32,7 +32,7 @@ class Inversion:
         photo: the photograph as it was cut and scaled, [1, 3, H, W] in [-1, 1].
         image: what the generator makes of `ws`, [1, 3, H, W], about [-1, 1].
         proxy: arrangement of the reconstruction.
-        labels: the photograph's own mask, int64 [1, H, W]; see `read_layout`.
+        labels: the photograph's own mask, int64 [1, H, W] of drawings' size; see `read_layout`.
         labels_from: "photo" or "reconstruction", where `labels` were read.
         tail: a generator whose blocks behind the cut were tuned to the photograph; `None` = the model's own.
         timings: stage -> milliseconds.
@@ -136,8 +136,9 @@ def move_rows(parts: InvertingParts, inversion: Inversion, ws: torch.Tensor) -> 
 
 def _reconstruct(parts: InvertingParts, ws: torch.Tensor, tail: StyleGAN2 | None) -> tuple[torch.Tensor, ProxyMask]:
     """What the generator makes of style rows, and how that is arranged."""
-    steps = (tail or parts.generator).hypercolumn(ws)
-    return steps[-1].rgb, parts.clusters({step.resolution: step.map for step in steps})
+    generator = tail or parts.generator
+    steps = generator.hypercolumn(ws, largest=max(parts.clusters.config.sources))
+    return generator.tail(steps[-1], ws), parts.clusters({step.resolution: step.map for step in steps})
 
 
 @torch.no_grad()

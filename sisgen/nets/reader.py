@@ -28,11 +28,14 @@ class ReaderConfig:
     num_labels: int  # outputs L
     width: int = 32  # channels at 1/2 resolution; 2x at 1/4, 4x at 1/8 and 1/16
     depth: int = 1  # residual blocks on each level of the way down
+    most: int | None = None  # larger pictures are brought to this side, and their labels have it; None reads them as they come
 
     def __post_init__(self) -> None:
         for name, value, most in (("num_labels", self.num_labels, 256), ("width", self.width, MAX_WIDTH), ("depth", self.depth, 8)):
             if not 1 <= value <= most:
                 raise InputError(f"A reader's {name} must be in [1, {most}], but it is {value}; correct its config.")
+        if self.most is not None and (self.most < MULTIPLE or self.most % MULTIPLE):
+            raise InputError(f"A reader's most must be a multiple of {MULTIPLE}, but it is {self.most}; correct its config.")
 
 
 PRESETS: Mapping[str, Mapping[str, int]] = {
@@ -146,12 +149,15 @@ class Reader(nn.Module):
             images: float [B, 3, H, W] in [-1, 1]; H and W multiples of 16.
 
         Returns:
-            Float logits [B, L, H, W].
+            Float logits [B, L, H, W]; of square pictures larger than `config.most` [B, L, most, most].
 
         Raises:
             InputError: channels or sides do not fit.
         """
         check_shape("images", images, (None, 3, None, None))
+        most = self.config.most
+        if most is not None and images.shape[-1] == images.shape[-2] > most:
+            images = F.adaptive_avg_pool2d(images, most)
         if images.shape[-1] % MULTIPLE or images.shape[-2] % MULTIPLE:
             sides = " x ".join(map(str, images.shape[-2:]))
             raise InputError(f"A reader's pictures must have sides that are multiples of {MULTIPLE}, but they are {sides}; resize first.")
@@ -177,7 +183,7 @@ class Reader(nn.Module):
             images: float [B, 3, H, W] in [-1, 1].
 
         Returns:
-            int64 [B, H, W].
+            int64 [B, H, W], at most `config.most` a side.
         """
         return self(images).argmax(dim=1)
 

@@ -24,7 +24,7 @@ class SegmenterConfig:
     """What a `Segmenter` is built from."""
 
     num_labels: int  # outputs L
-    channels: tuple[int, ...]  # of the generator's blocks, coarse to fine, each twice the resolution of the one before
+    channels: tuple[int, ...]  # of the generator's blocks, coarse to fine, each twice the resolution of the one before; the finest may lack
     width: int = 48  # channels on the way up; the finest block has half of them
 
     def __post_init__(self) -> None:
@@ -75,6 +75,11 @@ class Segmenter(nn.Module):
         self.steps = nn.ModuleList(Step(c, b, w) for c, b, w in zip(config.channels, below, widths))
         self.head = nn.Sequential(nn.GroupNorm(min(8, widths[-1]), widths[-1]), nn.ReLU(), nn.Conv2d(widths[-1], config.num_labels, 1))
 
+    @property
+    def resolution(self) -> int:
+        """Side of what it reads, in pixels: that of the finest block that it takes in."""
+        return 4 * 2 ** (len(self.config.channels) - 1)
+
     @torch.no_grad()
     def calibrate(self, hypercolumn: Sequence[torch.Tensor]) -> None:
         """Take the mean and variance of every channel from the training samples; call once before training."""
@@ -87,14 +92,15 @@ class Segmenter(nn.Module):
         """Give the logits of every class at every pixel.
 
         Args:
-            hypercolumn: the feature map [B, C, r, r] of every block, coarse to fine.
+            hypercolumn: the feature map [B, C, r, r] of every block, coarse to fine; blocks finer than the config's are passed over.
 
         Returns:
-            Float logits [B, L, H, W] at the finest block's resolution.
+            Float logits [B, L, H, W] at `resolution`.
 
         Raises:
             InputError: the number of blocks or their channels are not those of the config.
         """
+        hypercolumn = hypercolumn[: len(self.config.channels)]
         came = tuple(features.shape[1] for features in hypercolumn)
         if came != self.config.channels:
             want = self.config.channels

@@ -32,6 +32,7 @@ from sisgen.train.distributed import Processes
 from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
 from sisgen.train.drawings.sketches import edge_view
 from sisgen.train.label_loss import class_weights, label_loss
+from sisgen.train.labelled_samples import run_hypercolumn
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
 from sisgen.train.rearranger_losses import cross_entropy
@@ -162,22 +163,23 @@ class DrawingMapperTask:
     @torch.no_grad()
     def save_samples(self, path: Path) -> None:
         """Draw rows: shape samples, their drawings, style samples, results, labels read back."""
-        sources = [generator_for(1, i, stream=5) for i in range(8)]
+        sources = [generator_for(1, i, stream=5) for i in range(min(8, max(2, self.engine.generator.config.at_once)))]
         pairs = self._draw(self._samples(sources), sources, [False] * len(sources))
         style = self._style(sources)
         image = render(self.engine, self.mapper.read(pairs.drawings), style.memory, style.ws).clamp(-1, 1)
+        size = pairs.images.shape[-1]
         drawn = show_drawings(pairs.drawings, self.label_set)
         read = color_labels(self.engine.reader.read(image).cpu().numpy(), self.label_set)
-        shown = [to_uint8(part.clamp(-1, 1).cpu()) for part in (pairs.images, style.images, image)]
-        save_grid(path, np.concatenate([shown[0], drawn, shown[1], shown[2], read]), 8)
+        shown = [to_uint8(F.adaptive_avg_pool2d(part.clamp(-1, 1), size).cpu()) for part in (pairs.images, style.images, image)]
+        save_grid(path, np.concatenate([shown[0], drawn, shown[1], shown[2], read]), len(sources))
 
     @torch.no_grad()
     def _samples(self, sources: list[torch.Generator]) -> Samples:
         """Make fresh samples."""
-        steps = self.engine.generator.hypercolumn(draw_ws(self.engine.generator, sources))
-        own = self.engine.clusters({step.resolution: step.map for step in steps}).probs
-        images = steps[-1].rgb.clamp(-1, 1)
-        labels = self.engine.reader.read(images) if self.segmenter is None else self.segmenter.read([step.map for step in steps])
+        generator = self.engine.generator
+        images, hypercolumn = run_hypercolumn(generator, draw_ws(generator, sources), self.engine.drawing_size)
+        own = self.engine.clusters({part.shape[-1]: part for part in hypercolumn}).probs
+        labels = self.engine.reader.read(images) if self.segmenter is None else self.segmenter.read(hypercolumn)
         return Samples(own=own, images=images, labels=labels)
 
     @torch.no_grad()
@@ -197,7 +199,8 @@ class DrawingMapperTask:
         accuracy = (read.argmax(dim=1) == pairs.labels).float().mean()
         terms = {"picture": label_loss(read, pairs.labels, self.weights, 0.5), "accuracy": accuracy}
         if self.config.kind in EDGE_KINDS:
-            terms["edges"] = (edge_view(image) - edge_view(pairs.images)).abs().mean()
+            small = F.adaptive_avg_pool2d(image, pairs.images.shape[-1])
+            terms["edges"] = (edge_view(small) - edge_view(pairs.images)).abs().mean()
         return terms
 
     @torch.no_grad()
@@ -260,7 +263,7 @@ def open_drawing_mapper(
     sizes = DrawingMapperConfig(
         channels=source.channels,
         num_clusters=pipe.config.proxy.num_clusters,
-        resolution=pipe.resolution,
+        resolution=pipe.drawing_size,
         proxy_resolution=pipe.config.proxy.resolution,
         width=width,
     )

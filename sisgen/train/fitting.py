@@ -23,7 +23,8 @@ def start_tokens(rearranger: Rearranger, generator: StyleGAN2, clusters: Feature
     sums = {size: torch.zeros([], device=z.device) for size in (sizes.resolution, sizes.fine_resolution)}
     cells = dict(sums)
     for part in z.split(16):
-        steps = {step.resolution: step for step in generator.hypercolumn(generator.map(part, psi=0.8))}
+        found = generator.hypercolumn(generator.map(part, psi=0.8), largest=max(*sums, *clusters.config.sources))
+        steps = {step.resolution: step for step in found}
         own = clusters({size: step.map for size, step in steps.items()}).probs
         for size in sums:
             total, mass = cluster_sums(steps[size], own)

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 
 from sisgen.engines.rearrange import latents
 from sisgen.errors import TrainingError
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.nets.reader import Reader
+from sisgen.shapes import drawing_size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,8 +20,8 @@ class LabelledSamples:
     """What the segmenter learns from.
 
     Attributes:
-        images: float [N, 3, H, W] in [-1, 1].
-        hypercolumn: the feature map [N, C, r, r] of every block, coarse to fine.
+        images: float [N, 3, H, W] in [-1, 1], of the labels' size.
+        hypercolumn: the feature map [N, C, r, r] of every block up to that size, coarse to fine.
         labels: int64 [N, H, W]; -1 where the annotator left a pixel open.
     """
 
@@ -32,21 +34,24 @@ class LabelledSamples:
 
 
 @torch.no_grad()
-def run_hypercolumn(generator: StyleGAN2, ws: torch.Tensor, batch: int = 8) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-    """Make pictures with all their feature maps.
+def run_hypercolumn(generator: StyleGAN2, ws: torch.Tensor, size: int) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    """Make pictures with their feature maps, a few at a time.
 
     Args:
         generator: in evaluation mode.
         ws: float [N, S, D].
-        batch: samples at once.
+        size: of the pictures and of the finest maps; what the generator makes beyond is averaged, so that memory stays bounded.
 
     Returns:
-        Pictures [N, 3, H, W] clipped to [-1, 1], and one feature map [N, C, r, r] a block, coarse to fine.
+        Pictures [N, 3, size, size] clipped to [-1, 1], and one feature map [N, C, r, r] a block, coarse to fine.
     """
-    parts = [generator.hypercolumn(part) for part in ws.split(batch)]
-    images = torch.cat([part[-1].rgb for part in parts]).clamp(-1, 1)
-    maps = tuple(torch.cat([part[i].map for part in parts]) for i in range(len(parts[0])))
-    return images, maps
+    images, parts = [], []
+    for some in ws.split(generator.config.at_once):
+        steps = generator.hypercolumn(some, largest=size)
+        image = generator.tail(steps[-1], some).clamp(-1, 1)
+        images.append(image if image.shape[-1] == size else F.adaptive_avg_pool2d(image, size))
+        parts.append([step.map for step in steps])
+    return torch.cat(images), tuple(torch.cat(maps) for maps in zip(*parts))
 
 
 def label_samples(
@@ -57,7 +62,7 @@ def label_samples(
     Args:
         generator: in evaluation mode.
         seeds: which samples.
-        labels: int64 [N, H, W] that a person painted; `None` lets `annotator` stand in.
+        labels: int64 [N, H, W] that a person painted, of `drawing_size`; `None` lets `annotator` stand in.
         annotator: a reader that stands in for the person; used where `labels` is `None`.
         psi: truncation of the samples.
 
@@ -65,7 +70,8 @@ def label_samples(
         TrainingError: neither labels nor an annotator.
     """
     device = next(generator.parameters()).device
-    images, hypercolumn = run_hypercolumn(generator, generator.map(latents(seeds, generator.config.z_dim).to(device), psi=psi))
+    ws = generator.map(latents(seeds, generator.config.z_dim).to(device), psi=psi)
+    images, hypercolumn = run_hypercolumn(generator, ws, drawing_size(generator.config.resolution))
     if labels is None:
         if annotator is None:
             raise TrainingError("Samples must be labelled by painted masks or by a reader, but neither came; give --masks or --annotator.")

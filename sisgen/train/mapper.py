@@ -21,7 +21,6 @@ from torch import nn
 from sisgen.devices import pick_device
 from sisgen.engines.rearrange import RearrangeEngine, Style, prepare_style, render
 from sisgen.errors import TrainingError
-from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import from_dict, read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.io.labels import color_labels
@@ -34,11 +33,14 @@ from sisgen.train.command import finish, start
 from sisgen.train.distributed import Processes
 from sisgen.train.judges import load_reader
 from sisgen.train.label_loss import class_weights, label_loss
+from sisgen.train.labelled_samples import run_hypercolumn
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
 from sisgen.train.rearranger_losses import cross_entropy
 from sisgen.train.segmenter import load_segmenter
 from sisgen.types import LabelSet, ProxyMask
+
+SHOWN = 8  # pictures in a sample grid
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +66,7 @@ class MapperTask:
         engine.eval().requires_grad_(False)
         engine.mapper.requires_grad_(True).train()
         self.optimizer = torch.optim.Adam(engine.mapper.parameters(), lr=config.lr, betas=(0.9, 0.99))
-        typical = self._pairs([generator_for(0, i, stream=7) for i in range(16)])[1].argmax(dim=1)
+        typical = torch.cat([self._pairs([generator_for(0, i, stream=7)])[1].argmax(dim=1) for i in range(16)])
         self.weights = class_weights(typical, len(label_set), 0.3).to(engine.device)
 
     def networks(self) -> Mapping[str, nn.Module]:
@@ -105,21 +107,25 @@ class MapperTask:
     @torch.no_grad()
     def save_samples(self, path: Path) -> None:
         """Draw columns: shape sample, its mask, style sample, result, labels read back."""
-        sources = [generator_for(1, i, stream=5) for i in range(8)]
-        ws = draw_ws(self.engine.generator, sources)
-        steps = self.engine.generator.hypercolumn(ws)
-        labels = self.segmenter.read([step.map for step in steps])
-        style = self._style(sources)
-        image = render(self.engine, self.engine.mapper.read(self._one_hot(labels)), style.memory, style.ws)
-        read = self.engine.reader.read(image.clamp(-1, 1))
-        shown = [to_uint8(part.clamp(-1, 1).cpu()) for part in (steps[-1].rgb, style.images, image)]
-        masks = [color_labels(part.cpu().numpy(), self.label_set) for part in (labels, read)]
-        save_grid(path, np.concatenate([shown[0], masks[0], shown[1], shown[2], masks[1]]), 8)
+        size = self.segmenter.resolution
+        columns = []
+        for i in range(SHOWN):  # one at a time, for the sake of large pictures
+            sources = [generator_for(1, i, stream=5)]
+            plain, hypercolumn = run_hypercolumn(self.engine.generator, draw_ws(self.engine.generator, sources), size)
+            labels = self.segmenter.read(hypercolumn)
+            style = self._style(sources)
+            image = render(self.engine, self.engine.mapper.read(self._one_hot(labels)), style.memory, style.ws).clamp(-1, 1)
+            read = self.engine.reader.read(image)
+            shown = [to_uint8(F.adaptive_avg_pool2d(part.clamp(-1, 1), size).cpu()) for part in (plain, style.images, image)]
+            masks = [color_labels(part.cpu().numpy(), self.label_set) for part in (labels, read)]
+            columns.append(np.concatenate([shown[0], masks[0], shown[1], shown[2], masks[1]]))
+        save_grid(path, np.stack(columns, axis=1).reshape(-1, size, size, 3), SHOWN)
 
     @torch.no_grad()
     def _pairs(self, sources: list[torch.Generator]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Proxy masks [B, K, h, w] and one-hot masks [B, L, H, W] of fresh samples."""
-        steps = self.engine.generator.hypercolumn(draw_ws(self.engine.generator, sources))
+        """Proxy masks [B, K, h, w] and one-hot masks [B, L, H, W] of fresh samples; no picture is made."""
+        generator = self.engine.generator
+        steps = generator.hypercolumn(draw_ws(generator, sources), largest=self.segmenter.resolution)
         own = self.engine.clusters({step.resolution: step.map for step in steps}).probs
         return own, self._one_hot(self.segmenter.read([step.map for step in steps]))
 
@@ -191,7 +197,7 @@ def open_mapper(model: Path, device: torch.device, *, width: int = 48, fresh: bo
     load_part(model, "rearranger", rearranger)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        mapper = MaskMapper(_mapper_config(generator, clusters, label_set, width))
+        mapper = MaskMapper(_mapper_config(segmenter, clusters, label_set, width))
     if not fresh and has_part(model, "mapper_mask", {}) and content.get("mappers", {}).get("mask") == to_dict(mapper.config):
         load_part(model, "mapper_mask", mapper)
     engine = RearrangeEngine(generator, clusters, rearranger, mapper, reader).to(device)
@@ -206,11 +212,11 @@ def export_mapper(model: Path, task: MapperTask, notes: Mapping[str, Any]) -> No
     export_parts(model, {"mapper_mask": mapper}, content)
 
 
-def _mapper_config(generator: StyleGAN2, clusters: FeatureClusters, label_set: LabelSet, width: int) -> MaskMapperConfig:
+def _mapper_config(segmenter: Segmenter, clusters: FeatureClusters, label_set: LabelSet, width: int) -> MaskMapperConfig:
     return MaskMapperConfig(
         num_labels=len(label_set),
         num_clusters=clusters.config.num_clusters,
-        resolution=generator.config.resolution,
+        resolution=segmenter.resolution,
         proxy_resolution=clusters.config.resolution,
         width=width,
     )

@@ -11,6 +11,7 @@ import torch
 from sisgen.errors import TrainingError
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.nets.segmenter import Segmenter
+from sisgen.train.labelled_samples import run_hypercolumn
 from sisgen.train.loop import generator_for
 
 TRAIN_STREAM, HELD_STREAM = 11, 12  # streams of `generator_for` that latents come from
@@ -75,7 +76,7 @@ class CachedPairs:
 
 
 class SampledPairs:
-    """A generator's samples with the labels that a few-shot segmenter reads in their feature maps.
+    """A generator's samples with the labels that a few-shot segmenter reads in their feature maps, both of the segmenter's resolution.
 
     Args:
         generator: in evaluation mode.
@@ -94,7 +95,7 @@ class SampledPairs:
     def held_out(self, num: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Make pairs from latents of their own; see `PairSource`."""
         parts = [self._make(range(start, min(start + 16, num)), HELD_STREAM) for start in range(0, num, 16)]
-        return torch.cat([images for images, _ in parts]).cpu(), torch.cat([labels for _, labels in parts]).cpu()
+        return torch.cat([images.cpu() for images, _ in parts]), torch.cat([labels.cpu() for _, labels in parts])
 
     @torch.no_grad()
     def _make(self, ids: Sequence[int], stream: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -103,5 +104,6 @@ class SampledPairs:
         psi = torch.stack([low + (high - low) * torch.rand(1, generator=g) for g in sources])  # [B, 1]
         z = torch.stack([torch.randn(self.generator.config.z_dim, generator=g) for g in sources])
         device = next(self.generator.parameters()).device
-        blocks = self.generator.hypercolumn(self.generator.map(z.to(device), psi=psi.to(device)))
-        return blocks[-1].rgb.clamp(-1, 1), self.segmenter.read([block.map for block in blocks])
+        ws = self.generator.map(z.to(device), psi=psi.to(device))
+        images, hypercolumn = run_hypercolumn(self.generator, ws, self.segmenter.resolution)
+        return images, self.segmenter.read(hypercolumn)

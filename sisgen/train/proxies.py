@@ -44,7 +44,7 @@ def collect_features(
     source = torch.Generator().manual_seed(seed)
     rows = []
     for part in z.split(16):
-        steps = generator.hypercolumn(generator.map(part, psi=psi))
+        steps = generator.hypercolumn(generator.map(part, psi=psi), largest=max(config.sources))
         joined = clusters.join(steps).flatten(2).transpose(1, 2)  # [B, hw, C]
         chosen = torch.randint(joined.shape[1], (len(part), cells, 1), generator=source).expand(-1, -1, joined.shape[2])
         rows.append(joined.cpu().gather(1, chosen).flatten(0, 1))

@@ -6,7 +6,7 @@ import argparse
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from sisgen.train.segmenter import load_segmenter
 from sisgen.types import LabelSet
 
 LEARNING_RATE = 3e-3
-TYPICAL = 256  # labelled pictures that the class weights are taken from
+TYPICAL = 256  # held-out pairs; the class weights are taken from them
 SHOWN = 8  # pictures in a sample grid
 EMA_RAMP = 0.1  # early on, the half-life of the averaged weights is this share of the images seen
 DEGRADATIONS = {  # the judges are hardened differently, so that they do not fail alike
@@ -67,7 +67,15 @@ class ReaderTask:
 
     name = "reader"
 
-    def __init__(self, config: ReaderTrainConfig, source: PairSource, label_set: LabelSet, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        config: ReaderTrainConfig,
+        source: PairSource,
+        label_set: LabelSet,
+        device: torch.device | str = "cpu",
+        *,
+        held: int = TYPICAL,  # pairs that are held out
+    ) -> None:
         self.config, self.source, self.label_set = config, source, label_set
         self.processes = Processes()
         self.device = self.processes.device(torch.device(device))
@@ -77,7 +85,7 @@ class ReaderTask:
         self.reader = reader.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.reader).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.reader.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay)
-        self.held = source.held_out(TYPICAL)
+        self.held = source.held_out(held)
         self.weights = class_weights(self.held[1], config.reader.num_labels, config.balance).to(self.device)
 
     def networks(self) -> Mapping[str, nn.Module]:
@@ -113,9 +121,9 @@ class ReaderTask:
         return {"loss": float(self.processes.average(loss)), "accuracy": float(self.processes.average(accuracy))}
 
     @torch.no_grad()
-    def validate(self, num: int = 256, batch: int = 32) -> SegmentationScore:
+    def validate(self, batch: int = 32) -> SegmentationScore:
         """Score the averaged reader on held-out pairs as they are."""
-        images, labels = self.source.held_out(num)
+        images, labels = self.held
         meter = ConfusionMeter(self.config.reader.num_labels)
         for part, reference in zip(images.split(batch), labels.split(batch)):
             meter.add(reference, self.average.read(part.to(self.device)).cpu())
@@ -169,7 +177,9 @@ def main(args: argparse.Namespace) -> int:
     return finish()
 
 
-def open_distillation(model: str | Path, device: torch.device, *, seed: int = 0, size: str = "live", bf16: bool = False) -> ReaderTask:
+def open_distillation(
+    model: str | Path, device: torch.device, *, seed: int = 0, size: str = "live", bf16: bool = False, held: int = TYPICAL
+) -> ReaderTask:
     """Prepare the distillation of a model's segmenter into a reader, on the model's own samples.
 
     Args:
@@ -178,11 +188,15 @@ def open_distillation(model: str | Path, device: torch.device, *, seed: int = 0,
         seed: of weights and samples.
         size: preset of the reader.
         bf16: train in bfloat16.
+        held: samples that are held out.
     """
     generator = load_generator(model).to(device)
     segmenter, label_set = load_segmenter(model)
-    config = ReaderTrainConfig(reader=preset(size, len(label_set)), degrade=DEGRADATIONS[size], seed=seed, bf16=bf16)
-    return ReaderTask(config, SampledPairs(generator, segmenter.to(device), seed=seed), label_set, device)
+    sizes = preset(size, len(label_set))
+    if segmenter.resolution < generator.config.resolution:
+        sizes = replace(sizes, most=segmenter.resolution)
+    config = ReaderTrainConfig(reader=sizes, degrade=DEGRADATIONS[size], seed=seed, bf16=bf16)
+    return ReaderTask(config, SampledPairs(generator, segmenter.to(device), seed=seed), label_set, device, held=held)
 
 
 def export_distilled(folder: str | Path, task: ReaderTask, notes: Mapping[str, Any], *, model: str | Path) -> None:

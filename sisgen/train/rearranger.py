@@ -28,6 +28,7 @@ from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.reader import Reader, ReaderConfig
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, StyleMemory
+from sisgen.shapes import drawing_size
 from sisgen.train.checkpoints import export_parts, has_part, load_discriminator, load_generator, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.distributed import Processes
@@ -36,6 +37,8 @@ from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance, token_loss
 from sisgen.types import Features, ProxyMask
+
+SHOWN = 8  # pictures in a sample grid
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +66,8 @@ class Batch:
     """Style samples, their targets and, where it is known, the answer."""
 
     ws: torch.Tensor  # [B, S, D]
-    steps: Mapping[int, Features]
+    steps: Mapping[int, Features]  # up to the fine resolution
+    image: torch.Tensor  # the style samples' pictures [B, 3, H, W]
     own: torch.Tensor  # proxy masks of the style samples [B, K, h, w]
     target: ProxyMask
     grid: torch.Tensor  # of the warp [B, h, w, 2]
@@ -91,7 +95,8 @@ class RearrangerTask:
         device = clusters.tau.device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            reader = Reader(ReaderConfig(num_labels=config.rearranger.num_clusters, width=config.reader_width))
+            largest = drawing_size(generator.config.resolution)
+            reader = Reader(ReaderConfig(num_labels=config.rearranger.num_clusters, width=config.reader_width, most=largest))
         self.proxy_reader = reader.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.Adam(rearranger.parameters(), lr=config.lr, betas=(0.9, 0.99))
         self.reader_optimizer = torch.optim.Adam(self.proxy_reader.parameters(), lr=2e-3, betas=(0.9, 0.99))
@@ -155,15 +160,18 @@ class RearrangerTask:
     @torch.no_grad()
     def save_samples(self, path: Path) -> None:
         """Draw columns: shape sample, its proxy mask, style sample, result."""
-        sources = [generator_for(1, i, stream=5) for i in range(8)]
-        shape_ws, style_ws = draw_ws(self.generator, sources), draw_ws(self.generator, sources)
-        shape_steps, style_steps = self._run(shape_ws), self._run(style_ws)
-        target = self.clusters(_maps(shape_steps))
-        own = self.clusters(_maps(style_steps)).probs
-        image = render(self, target, self._remember(style_ws, style_steps, own), style_ws)
-        size = self.generator.config.resolution
-        rows = [shape_steps[size].rgb, paint_proxy(target.probs, size), style_steps[size].rgb, image]
-        save_grid(path, to_uint8(torch.cat([row.cpu() for row in rows]).clamp(-1, 1)), 8)
+        size = drawing_size(self.generator.config.resolution)
+        columns = []
+        for i in range(SHOWN):  # one at a time, for the sake of large pictures
+            sources = [generator_for(1, i, stream=5)]
+            shape_ws, style_ws = draw_ws(self.generator, sources), draw_ws(self.generator, sources)
+            (shape_steps, shape), (style_steps, style) = self._run(shape_ws), self._run(style_ws)
+            target = self.clusters(_maps(shape_steps))
+            own = self.clusters(_maps(style_steps)).probs
+            image = render(self, target, self._remember(style_ws, style_steps, own), style_ws)
+            rows = [shape, paint_proxy(target.probs, size), style, image]
+            columns.append(torch.cat([F.adaptive_avg_pool2d(row, size) for row in rows]).cpu())
+        save_grid(path, to_uint8(torch.stack(columns, dim=1).flatten(0, 1).clamp(-1, 1)), SHOWN)
 
     def _draw(self, info: StepInfo) -> Batch:
         """Draw style samples and targets; a third of the targets are the own proxy masks, warped."""
@@ -171,17 +179,19 @@ class RearrangerTask:
         device = self.clusters.tau.device
         with torch.no_grad():
             ws, other_ws = draw_ws(self.generator, sources), draw_ws(self.generator, sources)
-            steps, other = self._run(ws), self._run_to_clusters(other_ws)
+            (steps, image), other = self._run(ws), self._run_to_clusters(other_ws)
             own, theirs = self.clusters(_maps(steps)).probs, self.clusters(_maps(other)).probs
             grid = warp_grid(sources, own.shape[-1], self.config.warp).to(device)
             role = torch.tensor([i % 3 for i in info.sample_ids], device=device)
             known, bent = role == 0, (role <= 1)[:, None, None, None]
             target = torch.where(known[:, None, None, None], own, theirs)
             target = torch.where(bent, warp_maps(target, grid), target)
-        return Batch(ws, steps, own, ProxyMask(probs=target), grid, known)
+        return Batch(ws, steps, image, own, ProxyMask(probs=target), grid, known)
 
-    def _run(self, ws: torch.Tensor) -> dict[int, Features]:
-        return {step.resolution: step for step in self.generator.hypercolumn(ws)}
+    def _run(self, ws: torch.Tensor) -> tuple[dict[int, Features], torch.Tensor]:
+        """Features up to the fine resolution, and the picture."""
+        steps = self.generator.hypercolumn(ws, largest=max(self.config.rearranger.fine_resolution, *self.clusters.config.sources))
+        return {step.resolution: step for step in steps}, self.generator.tail(steps[-1], ws)
 
     def _run_to_clusters(self, ws: torch.Tensor) -> dict[int, Features]:
         """As far as the proxy mask needs."""
@@ -198,7 +208,7 @@ class RearrangerTask:
     def _teach_reader(self, batch: Batch) -> torch.Tensor:
         """Teach the proxy reader on plain samples, flipped half of the time."""
         self.proxy_reader.train()
-        image = batch.steps[self.generator.config.resolution].rgb
+        image = batch.image
         flip = batch.known[:, None, None, None]
         image, own = torch.where(flip, image.flip(3), image), torch.where(flip, batch.own.flip(3), batch.own)
         loss = cross_entropy(self._read(image), own)
@@ -226,7 +236,7 @@ class RearrangerTask:
     def _play(self, image: torch.Tensor, batch: Batch, info: StepInfo) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """One step of the discriminator (plain against rearranged); the rearranger's loss."""
         assert self.discriminator is not None and self.d_optimizer is not None
-        plain = batch.steps[self.generator.config.resolution].rgb
+        plain = batch.image
         fake_logits, plain_logits = self.discriminator(image), self.discriminator(plain)
         adversarial = logistic_generator_loss(fake_logits).mean()
         loss = logistic_discriminator_loss(plain_logits, fake_logits).mean()

@@ -24,6 +24,7 @@ from sisgen.io.models import fitted_elsewhere
 from sisgen.io.weights import load_module
 from sisgen.nets.reader import Reader
 from sisgen.nets.segmenter import Segmenter, SegmenterConfig
+from sisgen.shapes import drawing_size
 from sisgen.train.augment_features import FeatureAugmentConfig, augment
 from sisgen.train.checkpoints import export_parts, load_generator, training_notes
 from sisgen.train.command import finish, start
@@ -151,7 +152,7 @@ def main(args: argparse.Namespace) -> int:
         raise TrainingError("Training a segmenter needs either --annotator or --masks, but both or neither came; give one of them.")
     device = pick_device(args.device)
     generator = load_generator(args.model).to(device)
-    seeds, labels, annotator, label_set = _open_labels(args, generator.config.resolution, device)
+    seeds, labels, annotator, label_set = _open_labels(args, drawing_size(generator.config.resolution), device)
     samples = label_samples(generator, seeds, labels, annotator, args.psi)
     config = SegmenterTrainConfig(seed=args.seed)
     task = SegmenterTask(config, samples, label_set, device)
@@ -183,7 +184,7 @@ def read_masks(folder: Path, label_set: LabelSet, size: int, most: int | None = 
     Args:
         folder: where they lie; other files are passed over.
         label_set: their classes.
-        size: side of the generator's pictures; square masks of other sizes are scaled, each pixel to its nearest one.
+        size: side of the labels, `drawing_size` of the generator; square masks of other sizes are scaled, each pixel to its nearest one.
         most: masks to read; `None` reads all.
 
     Returns:

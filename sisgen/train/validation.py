@@ -22,6 +22,7 @@ from sisgen.nets.reader import Reader
 from sisgen.nets.segmenter import Segmenter
 from sisgen.pipeline import Pipeline
 from sisgen.train.evaluation.subject import PipelineSubject
+from sisgen.train.labelled_samples import run_hypercolumn
 from sisgen.train.segmenter import load_segmenter
 
 STYLE_OFFSET = 5_000  # styles come from the second half of the validation seeds
@@ -102,10 +103,9 @@ class _MaskSource:
     def masks(self, seeds: range) -> torch.Tensor:
         """Give int64 [B, H, W]."""
         if self.renders:
-            return render(seeds, self.pipe.resolution).labels
+            return render(seeds, self.pipe.drawing_size).labels
         generator = self.pipe.engine.generator
         z = latents(seeds, generator.config.z_dim).to(self.pipe.device)
-        steps = generator.hypercolumn(generator.map(z, psi=self.pipe.config.defaults.truncation))
-        if self.segmenter is not None:
-            return self.segmenter.read([step.map for step in steps])
-        return (self.judge or self.pipe.engine.reader).read(steps[-1].rgb.clamp(-1, 1))
+        ws = generator.map(z, psi=self.pipe.config.defaults.truncation)
+        images, hypercolumn = run_hypercolumn(generator, ws, self.pipe.drawing_size)
+        return (self.judge or self.pipe.engine.reader).read(images) if self.segmenter is None else self.segmenter.read(hypercolumn)

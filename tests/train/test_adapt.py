@@ -49,6 +49,7 @@ TINY = AdaptSizes(
     reader=stage(0.1, 8),
     mapper=stage(0.25, 8),
     mapper_width=8,
+    held_out=8,
     validation=4,
     validation_batch=4,
     class_samples=4,

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 
 from sisgen.app.training.jobs import PSI, Job
+from sisgen.devices import pick_device
 from sisgen.engines.rearrange import latents
 from sisgen.io.labels import read_labels
 from sisgen.train.checkpoints import load_generator
-from sisgen.train.labelled_samples import label_samples, run_hypercolumn
+from sisgen.train.labelled_samples import label_samples
 from sisgen.train.loop import StepInfo
 from sisgen.train.segmenter import SegmenterTask, SegmenterTrainConfig
 
@@ -61,9 +62,10 @@ def look(job: Job, *, report: Callable[[float], None], stop: threading.Event) ->
     Returns:
         What it reads; `None` after a stop, and where there is no further sample.
     """
-    generator = load_generator(job.source)
+    device = pick_device(job.device)
+    generator = load_generator(job.source).to(device)
     samples = label_samples(generator, job.seeds, _read_masks(job), None, PSI)
-    task = SegmenterTask(SegmenterTrainConfig(lr=LEARNING_RATE, width=WIDTH), samples, job.label_set)
+    task = SegmenterTask(SegmenterTrainConfig(lr=LEARNING_RATE, width=WIDTH), samples, job.label_set, device)
     total = STEPS * BATCH
     for step in range(STEPS):
         if stop.is_set():
@@ -76,15 +78,15 @@ def look(job: Job, *, report: Callable[[float], None], stop: threading.Event) ->
 
 
 @torch.inference_mode()
-def read_samples(generator: StyleGAN2, segmenter: Segmenter, seeds: Sequence[int], batch: int = 8) -> Insight | None:
+def read_samples(generator: StyleGAN2, segmenter: Segmenter, seeds: Sequence[int]) -> Insight | None:
     """Read samples and measure how unsure each reading is; `None` without seeds."""
     doubts: list[float] = []
     readings = []
     device = next(segmenter.parameters()).device
-    for first in range(0, len(seeds), batch):
-        z = latents(seeds[first : first + batch], generator.config.z_dim)
-        _, hypercolumn = run_hypercolumn(generator, generator.map(z, psi=PSI), batch)
-        probs = segmenter([part.to(device) for part in hypercolumn]).softmax(dim=1)  # [B, L, H, W]
+    for first in range(0, len(seeds), BATCH):
+        z = latents(seeds[first : first + BATCH], generator.config.z_dim)
+        hypercolumn = generator.hypercolumn(generator.map(z.to(device), psi=PSI), largest=segmenter.resolution)
+        probs = segmenter([step.map for step in hypercolumn]).softmax(dim=1)  # [B, L, H, W]
         doubts += unsure_share(probs).tolist()
         readings.append(probs.argmax(dim=1).cpu().numpy())
     return Insight(seeds=tuple(seeds), doubts=tuple(doubts), readings=np.concatenate(readings)) if readings else None

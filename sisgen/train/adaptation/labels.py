@@ -51,7 +51,7 @@ def open_labels(config: AdaptConfig, size: int, device: torch.device) -> LabelSo
 
     Args:
         config: of the run.
-        size: side of the generator's pictures.
+        size: side of the generator's labels, `drawing_size` of its pictures.
         device: where the annotator runs.
 
     Raises:

@@ -11,6 +11,7 @@ from sisgen.devices import pick_device
 from sisgen.errors import InputError, TrainingError
 from sisgen.generators.stylegan2 import StyleGAN2Config
 from sisgen.io.configs import from_dict, read_json
+from sisgen.shapes import drawing_size
 from sisgen.train.adaptation.copies import copy_model, edit_copy, files_of, set_classes
 from sisgen.train.adaptation.finish import deliver, measure
 from sisgen.train.adaptation.labels import LabelSource, open_labels
@@ -70,7 +71,7 @@ class Run:
         self.folder = config.work / "model"
         generator = _read_generator(config.model)
         self.sizes = config.sizes or sizes_for(generator, self.device.type)
-        self.labels = open_labels(config, generator.resolution, self.device)
+        self.labels = open_labels(config, drawing_size(generator.resolution), self.device)
         self.state = self._open()
         self.plan = _plan(config, self.state, self.labels, generator_sha256(self.folder))
         if self.state.figures is not None and not self.is_over:  # other labels than those of a run that was finished

@@ -34,6 +34,7 @@ class AdaptSizes:
     clusters_share: float = 0.02
     validation_share: float = 0.04
     mapper_width: int = 48
+    held_out: int = 256  # samples that the live reader is scored on
     validation: int = 64  # mask-driven pictures that are scored
     validation_batch: int = 8
     class_samples: int = 192  # samples that are looked through for rare classes
@@ -52,15 +53,15 @@ def sizes_for(generator: StyleGAN2Config, device_type: str = "cpu") -> AdaptSize
     batch = 8 if resolution <= 256 else 4 if resolution <= 512 else 2
     if device_type == "cuda" and resolution <= 256:
         batch = 16
-    few = 4 if resolution <= 256 else 2 if resolution <= 512 else 1  # whole hypercolumns are in memory
     return AdaptSizes(
         sources=sources,
         num_clusters=64 if resolution >= 128 else 32 if resolution >= 64 else 16,
         cluster_samples=max(32, min(512, ROW_FLOATS // (ROWS_A_SAMPLE * channels))),
         rearranger=StageSizes(share=0.50, images=16_000, most=10**9, batch=batch),
-        segmenter=StageSizes(share=0.08, images=2_400, most=4_800, batch=few),
-        reader=StageSizes(share=0.11, images=8_000, most=80_000, batch=batch),
+        segmenter=StageSizes(share=0.08, images=2_400, most=4_800, batch=4),
+        reader=StageSizes(share=0.11, images=8_000, most=80_000, batch=max(batch, 8)),
         mapper=StageSizes(share=0.25, images=12_000, most=10**9, batch=batch),
+        held_out=max(256 * generator.at_once // 16, 32),  # large pictures take their time
         validation_batch=batch,
         class_samples=192 if resolution <= 128 else 64,
     )
@@ -69,8 +70,8 @@ def sizes_for(generator: StyleGAN2Config, device_type: str = "cpu") -> AdaptSize
 def feature_resolutions(resolution: int) -> tuple[int, int]:
     """Where a generator is cut, and where the refinement corrects once more.
 
-    A quarter and half of the picture, at most 32 and 64 up to 256 px; beyond, the refinement works at 128, since a mapper reads a
-    drawing at four times its grid and thin parts would be lost.
+    A quarter and half of the picture, at most 32 and 64 up to 256 px; beyond, the refinement works at 128, half of the largest
+    drawings, or thin parts would be lost.
     """
     cut = min(32, max(4, resolution // 4))
     return cut, min(64 if resolution <= 256 else 128, max(8, resolution // 2))

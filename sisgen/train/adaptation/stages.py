@@ -16,6 +16,7 @@ import torch
 from sisgen.generators.discriminator import Discriminator
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import from_dict, read_json, to_dict
+from sisgen.nets.reader import ReaderConfig
 from sisgen.rearrange.rearranger import RearrangerConfig
 from sisgen.train.adaptation.copies import drop_parts
 from sisgen.train.adaptation.labels import LabelSource
@@ -93,8 +94,9 @@ def open_segmenter_stage(bench: Bench) -> Stage:
 
 def open_reader_stage(bench: Bench) -> Stage:
     """Distil the segmenter, warm from the copy's reader where that has the same sizes."""
-    task = open_distillation(bench.folder, bench.device, seed=bench.config.seed, bf16=bench.config.bf16)
-    if has_part(bench.folder, "reader", {"reader": task.config.reader}):
+    task = open_distillation(bench.folder, bench.device, seed=bench.config.seed, bf16=bench.config.bf16, held=bench.sizes.held_out)
+    known = read_json(bench.folder / "config.json").get("reader")
+    if known and has_part(bench.folder, "reader", {}) and from_dict(ReaderConfig, known) == task.config.reader:
         state = load_reader(bench.folder)[0].state_dict()
         for network in task.networks().values():
             network.load_state_dict(state)

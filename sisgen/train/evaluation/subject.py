@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import torch
+import torch.nn.functional as F
 
 from sisgen.conditions.mask import mask_condition
 from sisgen.types import LabelSet
@@ -42,19 +43,24 @@ class PipelineSubject:
     """
 
     def __init__(self, pipe: Pipeline, truncation: float | None = None) -> None:
-        self.pipe, self.labels, self.resolution = pipe, pipe.labels, pipe.resolution
+        self.pipe, self.labels, self.resolution = pipe, pipe.labels, pipe.drawing_size
         self.truncation = float(pipe.defaults["truncation"]) if truncation is None else truncation
 
     def plain(self, seeds: Sequence[int]) -> torch.Tensor:
         """Make plain samples; see `Subject`."""
-        return self.pipe(None, seeds=seeds, truncation=self.truncation).images.clamp(-1, 1).cpu()
+        return self._shown(self.pipe(None, seeds=seeds, truncation=self.truncation).images)
 
     def from_proxy(self, targets: Sequence[int], seeds: Sequence[int]) -> torch.Tensor:
         """Rearrange `seeds` by the proxy masks of `targets`; see `Subject`."""
         proxy = self.pipe.engine.proxy_of(targets, self.truncation)
-        return self.pipe.engine.synthesize_proxy(proxy, seeds, self.truncation).clamp(-1, 1).cpu()
+        return self._shown(self.pipe.engine.synthesize_proxy(proxy, seeds, self.truncation))
 
     def from_masks(self, labels: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
         """Make pictures that follow masks; see `Subject`."""
         condition = mask_condition(list(labels.cpu().numpy()), self.labels, self.resolution)
-        return self.pipe(condition, seeds=seeds, truncation=self.truncation).images.clamp(-1, 1).cpu()
+        return self._shown(self.pipe(condition, seeds=seeds, truncation=self.truncation).images)
+
+    def _shown(self, images: torch.Tensor) -> torch.Tensor:
+        """Clip pictures and bring them to the size of the drawings, which judges compare them with."""
+        images = images.clamp(-1, 1)
+        return (images if images.shape[-1] == self.resolution else F.adaptive_avg_pool2d(images, self.resolution)).cpu()

@@ -100,7 +100,7 @@ def read_config(folder: Path) -> ModelConfig:
     if encoder is not None and (encoder.z_dim, encoder.w_dim, encoder.num_ws) != (sizes.z_dim, sizes.w_dim, sizes.num_ws):
         raise CheckpointError(f"{path} must give the encoder the generator's latents, but they differ; train the encoder again.")
     if "mask" not in config.mappers:
-        raise CheckpointError(f"{path} must name a mapper for masks, but it names none; run `python -m sisgen train mapper`.")
+        raise CheckpointError(f"{path} must name a mapper for masks, but it names none; run `python -m sisgen adapt`.")
     side, pictures = config.mappers["mask"].resolution, config.generator.resolution
     if side != min(pictures, config.reader.most or pictures):
         raise CheckpointError(f"{path} must give mapper and reader one size, but drawings have {side} pixels; train the mapper again.")

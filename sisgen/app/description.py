@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sisgen.app.detectors import readable
 from sisgen.app.drawings import encode_runs, to_canvas
 from sisgen.app.models import list_offers
+from sisgen.app.untaught import is_untaught
 from sisgen.devices import describe_device, why_no_cuda
 from sisgen.errors import InputError
 
@@ -41,6 +42,7 @@ def describe_model(context: Context, name: str | None) -> dict[str, Any]:
             "labels": [{"name": n, "color": list(c)} for n, c in zip(pipe.labels.names, pipe.labels.colors, strict=True)],
             "kinds": readable(pipe.kinds),
             "photos": pipe.has_encoder,
+            "untaught": is_untaught(pipe),
             "truncation": float(pipe.defaults.get("truncation", 1.0)),
             "seed": int(pipe.defaults.get("seed", 0)),
             "classSeeds": {key: list(seeds)[:32] for key, seeds in pipe.class_seeds.items()},

@@ -76,7 +76,7 @@ def build_context(settings: Settings) -> Context:
     local = LocalModels(settings.names) if is_private(settings) and not settings.models else tuple
     registry = Registry(
         settings.names,
-        partial(_load, device=settings.device, downloads=downloads),
+        partial(_load, device=settings.device, downloads=downloads, own=settings.names),
         max_bytes=int(settings.memory * 2**30),
         allow_any=settings.allow_any_model,
         more=lambda: (*local(), *trainings.saved_names()),
@@ -136,13 +136,17 @@ def wait_for_signal(stop: threading.Event) -> int:
     return 0
 
 
-def _load(name: str, *, device: str | None, downloads: Downloads) -> Pipeline:
-    """Load a model, or fetch it first; the page and the terminal are told how far that is."""
+def _load(name: str, *, device: str | None, downloads: Downloads, own: Sequence[str] = ()) -> Pipeline:
+    """Load a model, or fetch it first; the page and the terminal are told how far that is. `own` names may be bare generators."""
+    from sisgen.app.untaught import open_untaught
     from sisgen.devices import keep_freed_memory
     from sisgen.hub.bar import download_bar
     from sisgen.pipeline import Pipeline
 
     keep_freed_memory()
+    bare = open_untaught(name, device) if name in own else None
+    if bare is not None:
+        return bare
     told = downloads.report_for(name)
     try:
         with download_bar() as draw:

@@ -77,6 +77,10 @@ function wireTabs(bar) {
       tab.title = lacking ? lack(tab.dataset.tab) : "";
     }
     if (!session.reads(session.tab)) show(session.tab);
+    if (model.untaught) {
+      show("label");
+      toast(`${model.title} has not learned labels yet: paint a few samples here and train.`);
+    }
   });
   return show;
 }

@@ -60,6 +60,39 @@ def submit_cells(
 
     `other` is the second drawing, where `wish` names one.
     """
+    batch = make_batch(context, wish, cells, other, read_back=read_back)
+    return queue(context, visitor, batch, Drawing(cells=cells, other=other, seed=wish.seed), rank)
+
+
+def paint_jobs(
+    context: Context,
+    visitor: str,
+    wishes: Sequence[Wish],
+    cells: np.ndarray,
+    other: np.ndarray | None = None,
+    *,
+    rank: int,
+    patience: float,
+) -> list[Painted]:
+    """Paint what a button or a script asks for, and wait for it: in one call where a graphics card is lent, else in the lane.
+
+    Args:
+        context: of this server.
+        visitor: who asks.
+        wishes: alike but for their seeds.
+        cells, other: the drawings, as for `submit_cells`.
+        rank: READING or VARIATION.
+        patience: seconds for one picture in the lane.
+    """
+    if context.loans is not None:
+        drawings = [Drawing(cells=cells, other=other, seed=wish.seed) for wish in wishes]
+        return context.loans.paint(make_batch(context, wishes[0], cells, other), drawings)
+    # One after the other: at most one waiting request of a script, so that strokes of people come in between.
+    return [submit_cells(context, visitor, one, cells, other, rank=rank).result(timeout=patience) for one in wishes]
+
+
+def make_batch(context: Context, wish: Wish, cells: np.ndarray, other: np.ndarray | None = None, *, read_back: bool = False) -> PaintBatch:
+    """Make the batch that a drawing belongs to; see `submit_cells`."""
     model = wish.model or context.registry.default
     blank = is_blank(wish.kind, cells)
     mixed = wish.also is not None and other is not None and not is_blank(wish.also, other)
@@ -68,7 +101,7 @@ def submit_cells(
         photo = context.photos.get(wish.photo, model)
         edited = not blank and bool((own_labels(context, photo) != cells).any())
         brought = {"photo": f"{wish.photo} {photo.inversion.key}", "use": wish.use, "edited": edited, "inversion": photo.inversion}
-    batch = PaintBatch(
+    return PaintBatch(
         registry=context.registry,
         model=model,
         truncation=wish.truncation,
@@ -80,7 +113,6 @@ def submit_cells(
         parts=wish.parts,
         **brought,
     )
-    return queue(context, visitor, batch, Drawing(cells=cells, other=other, seed=wish.seed), rank)
 
 
 def own_labels(context: Context, photo: Photo) -> np.ndarray:
@@ -128,9 +160,9 @@ def save_picture(context: Context, visitor: str, wish: Wish, canvas: bytes, scal
 
     All settings are in its text chunks; so are the drawings, for the page to open it again, unless a photograph is part of them.
     """
-    painted = submit(context, visitor, wish, canvas, rank=READING).result(timeout=60)
-    if wish.photo is not None:
-        return encode_download(painted, scale)
     with context.registry.lease(wish.model) as pipe:
         drawings = read_drawings(wish.kinds, canvas, pipe.labels)
+    painted = paint_jobs(context, visitor, [wish], *drawings, rank=READING, patience=60)[0]
+    if wish.photo is not None:
+        return encode_download(painted, scale)
     return encode_download(painted, scale, {KEY: pack_link(wish, drawings, painted)})

@@ -12,7 +12,7 @@ import numpy as np
 from gradio.processing_utils import save_bytes_to_cache
 
 from sisgen.app import photo_actions, tracing
-from sisgen.app.actions import VARIATION, own_labels, submit_cells
+from sisgen.app.actions import VARIATION, own_labels, paint_jobs
 from sisgen.app.context import Context
 from sisgen.app.limits import LABEL_KINDS, LINE_KINDS, MAX_FILE_BYTES, read_seeds, read_wish
 from sisgen.app.painting import Painted, encode_download
@@ -122,8 +122,7 @@ def generate(
             raise InputError("The seeds must be a list of whole numbers, such as [0, 1, 2].") from None
     wishes = [read_wish({**wish, "kind": kind, "seed": seed}) for seed in read_seeds(seeds)]
     cells = [_read_drawing(context, wishes[0], one, path, wish) for one, path in zip(wishes[0].kinds, (file, other))]
-    # One after the other: at most one waiting request of a script, so that strokes of people come in between.
-    return [submit_cells(context, CALLER, one, *cells, rank=VARIATION).result(timeout=PATIENCE) for one in wishes]
+    return paint_jobs(context, CALLER, wishes, *cells, rank=VARIATION, patience=PATIENCE)
 
 
 def _read_drawing(context: Context, wish: Any, kind: str, file: str | None, values: Mapping[str, Any]) -> np.ndarray:

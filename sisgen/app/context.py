@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sisgen.app.serve.live import Lane
     from sisgen.app.settings import Settings
+    from sisgen.app.zero import Loans
     from sisgen.pipeline import Pipeline
 
 
@@ -143,6 +144,7 @@ class Context:
         downloads: how far models are that are being fetched.
         photos: what visitors brought, for a while.
         trainings: the one place where visitors' models are trained.
+        loans: what buttons do with a graphics card that is lent; `None` where none is, so that all goes by the lane.
     """
 
     settings: Settings
@@ -152,3 +154,4 @@ class Context:
     downloads: Downloads = field(default_factory=Downloads)
     photos: Photos = field(default_factory=Photos)
     trainings: Trainings = field(default_factory=Trainings)
+    loans: Loans | None = None

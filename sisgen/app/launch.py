@@ -10,13 +10,14 @@ import tempfile
 import threading
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sisgen.app.context import Context, Registry
 from sisgen.app.models import Downloads, LocalModels, is_private, why_no_training
 from sisgen.app.serve.live import Lane, LaneConfig
 from sisgen.app.settings import Settings, default_examples, read_settings
 from sisgen.app.training.runner import Trainings
+from sisgen.app.zero import is_zero, make_loans
 from sisgen.errors import SisgenError
 
 if TYPE_CHECKING:
@@ -73,16 +74,28 @@ def prepare_environment() -> None:
 def build_context(settings: Settings) -> Context:
     """Make the registry and the lane; no model is loaded yet."""
     downloads, trainings = Downloads(), Trainings(why_no_training(settings))
+    options: dict[str, Any] = {"max_bytes": int(settings.memory * 2**30), "allow_any": settings.allow_any_model}
+    load = partial(_load, downloads=downloads, own=settings.names)
+    # On ZeroGPU all but the loans stays on the CPU; the workers load models of their own.
+    loans = make_loans(Registry(settings.names, partial(load, device=None), **options)) if is_zero() else None
+    device = settings.device or ("cpu" if loans else None)
     local = LocalModels(settings.names) if is_private(settings) and not settings.models else tuple
     registry = Registry(
         settings.names,
-        partial(_load, device=settings.device, downloads=downloads, own=settings.names),
-        max_bytes=int(settings.memory * 2**30),
-        allow_any=settings.allow_any_model,
+        partial(load, device=device),
         more=lambda: (*local(), *trainings.saved_names()),
+        **options,
     )
     lane = Lane(lambda batch, payloads: batch(payloads), LaneConfig(max_waiting=settings.queue_size))
-    return Context(settings=settings, registry=registry, lane=lane, examples=default_examples(), downloads=downloads, trainings=trainings)
+    return Context(
+        settings=settings,
+        registry=registry,
+        lane=lane,
+        examples=default_examples(),
+        downloads=downloads,
+        trainings=trainings,
+        loans=loans,
+    )
 
 
 def warm_up(context: Context) -> None:

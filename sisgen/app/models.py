@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sisgen.app.zero import is_zero
 from sisgen.hub.places import find_local, list_models, read_summary
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def is_private(settings: Settings, environment: Mapping[str, str] | None = None)
 def why_no_training(settings: Settings, environment: Mapping[str, str] | None = None) -> str | None:
     """Say why visitors cannot train here, in one sentence; `None` where they can."""
     environment = os.environ if environment is None else environment
-    if environment.get("SPACES_ZERO_GPU"):
+    if is_zero(environment):
         return "Models cannot be taught on this page: its graphics card is lent for seconds only; run sisgen on your own machine."
     if is_private(settings, environment) or settings.allow_training:
         return None

@@ -101,7 +101,8 @@ def refine_photo(context: Context, wish: Wish, steps: int) -> dict[str, Any]:
     held = ExitStack()
     pipe = held.enter_context(context.registry.lease(photo.model))
     try:
-        context.photos.refine(photo, pipe, context.lane.turn, steps, held.close)
+        lent = None if context.loans is None else context.loans.refine
+        context.photos.refine(photo, pipe, context.lane.turn, steps, held.close, lent)
     except BaseException:
         held.close()
         raise

@@ -28,6 +28,9 @@ STEPS = (20, 100)  # of refinement that visitors may ask for
 GONE = "This photograph is gone: it is kept for 10 minutes only; open it again."
 
 
+Refine = Callable[[str, np.ndarray, int], "Inversion"]
+
+
 @dataclass(slots=True, eq=False)
 class Photo:
     """One photograph of a visitor.
@@ -102,7 +105,9 @@ class Photos:
         if photo is not None:
             photo.stop.set()
 
-    def refine(self, photo: Photo, pipe: Pipeline, turn: Turnstile, steps: int, done: Callable[[], object]) -> None:
+    def refine(
+        self, photo: Photo, pipe: Pipeline, turn: Turnstile, steps: int, done: Callable[[], object], lent: Refine | None = None
+    ) -> None:
         """Queue bringing the model's picture nearer to a photograph; `photo` tells how far that is.
 
         Args:
@@ -111,6 +116,7 @@ class Photos:
             turn: in front of the device.
             steps: one of `STEPS`.
             done: called at the end, whatever that is.
+            lent: (name of the model, picture, steps) -> what is found, with a graphics card that is lent; `None` takes the device.
 
         Raises:
             InputError: the photograph is a sample, which is met exactly, or it is being refined.
@@ -125,7 +131,7 @@ class Photos:
         photo.finished.clear()
 
         def task() -> None:
-            _refine(photo, pipe, turn)
+            _refine(photo, pipe, turn, lent)
             done()
 
         try:
@@ -145,7 +151,7 @@ class Photos:
             self._sweep()
 
 
-def _refine(photo: Photo, pipe: Pipeline, turn: Turnstile) -> None:
+def _refine(photo: Photo, pipe: Pipeline, turn: Turnstile, lent: Refine | None = None) -> None:
     """Run one refinement, giving way after every step; stopped, the photograph stays as it was."""
 
     def progress(step: int, steps: int) -> None:
@@ -156,8 +162,11 @@ def _refine(photo: Photo, pipe: Pipeline, turn: Turnstile) -> None:
     try:
         if not photo.stop.is_set():
             photo.phase = "running"
-            with turn.long():
-                found = pipe.invert(photo.picture, steps=photo.steps, progress=progress, stop=photo.stop.is_set)
+            if lent is not None:
+                found = lent(photo.model, photo.picture, photo.steps)
+            else:
+                with turn.long():
+                    found = pipe.invert(photo.picture, steps=photo.steps, progress=progress, stop=photo.stop.is_set)
             if not photo.stop.is_set():
                 photo.inversion = found
         photo.phase = "ready"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -80,6 +81,6 @@ def load_baselines(folder: str | Path, generator: StyleGAN2, generator_sum: str)
         config, name = from_dict(EncoderConfig, sizes, where=f"{folder / 'config.json'}, baselines.{kind}"), f"{stem}.safetensors"
         if name not in content.get("files", {}):
             raise CheckpointError(f"'{folder / 'config.json'}' must list {name} with its checksum, but it does not; train it again.")
-        encoder = load_module(folder / name, lambda config=config: Encoder(config), sha256=content["files"][name])
+        encoder = load_module(folder / name, partial(Encoder, config), sha256=content["files"][name])
         found[kind] = LineBaseline(kind=kind, encoder=encoder.requires_grad_(False).to(device))
     return found

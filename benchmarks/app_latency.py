@@ -1,9 +1,10 @@
-"""How fast the page follows the pen, in a real headless Chromium, next to Gradio's own trivial round trip in the same run.
+"""How fast every drawing tab follows the pen, in a real headless Chromium, next to Gradio's own trivial round trip in the same run.
 
     python -m benchmarks.app_latency --model portraits
 
-Starts `app.py` as a visitor's machine would, and prints one JSON line: seconds until the page is usable, milliseconds from
-pen-up to the new picture, Gradio's trivial round trip, and pictures a second while the pen moves.
+Starts `app.py` as a visitor's machine would, on the CPU, and prints one table and one JSON line: milliseconds from pen-up to the new
+picture in every tab and kind of lines that the model reads, Gradio's trivial round trip, seconds until the page is usable, and pictures
+a second while the pen moves over the mask. Strokes that changed nothing are not counted.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 600.0  # seconds for anything to come at all, on a busy machine
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 TRIVIAL = """
 import gradio as gr
@@ -32,13 +34,26 @@ with gr.Blocks(analytics_enabled=False) as page:
 page.launch(server_port={port}, ssr_mode=False, quiet=True)
 """
 
-# Waits in the page itself, frame by frame, so that the driver's own delays are not counted.
-PEN_UP = """() => new Promise((done) => {
-  const frame = document.querySelector('.sis-picture'), image = frame.querySelector('img');
+# Tab -> the tab of the page and, where that has several, the kind of lines.
+TABS = {
+    "mask": ("mask", None),
+    "scribble": ("scribble", None),
+    "sketch": ("sketch", "sketch"),
+    "canny": ("sketch", "canny"),
+    "hed": ("sketch", "hed"),
+    "depth": ("sketch", "depth"),
+    "photo": ("photo", None),
+}
+
+# Waits in the page itself, frame by frame, so that the driver's own delays are not counted; -1 = the stroke changed nothing.
+PEN_UP = """(tab) => new Promise((done) => {
+  const frame = document.querySelector(`#${tab}-tab .sis-picture`), image = frame.querySelector('img');
+  const before = frame.dataset.number;
   addEventListener('pointerup', () => {
     const start = performance.now();
+    const told = () => { window.took = frame.dataset.number === before ? -1 : performance.now() - start; };
     const look = () => frame.dataset.state === 'fresh' && image.complete
-      ? image.decode().then(() => requestAnimationFrame(() => { window.took = performance.now() - start; }))
+      ? image.decode().then(() => requestAnimationFrame(told))
       : requestAnimationFrame(look);
     requestAnimationFrame(look);
   }, { once: true, capture: true });
@@ -60,13 +75,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="portraits", help="model to serve")
     parser.add_argument("--app", default=str(ROOT / "app.py"), help="program that serves the page")
-    parser.add_argument("--strokes", type=int, default=20, help="strokes and keys to measure")
+    parser.add_argument("--tabs", nargs="+", choices=TABS, default=list(TABS), help="what to measure (default: all that the model reads)")
+    parser.add_argument("--strokes", type=int, default=20, help="strokes a tab, and keys, to measure")
+    parser.add_argument("--device", default="cpu", help="where the model runs (default: %(default)s)")
     options = parser.parse_args()
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         sys.stderr.write("This benchmark needs a chromium on the path; install the chromium package.\n")
         return 2
-    print(json.dumps(measure(options, chromium)))
+    report = measure(options, chromium)
+    print_table(report)
+    print(json.dumps(report))
     return 0
 
 
@@ -75,69 +94,108 @@ def measure(options: argparse.Namespace, chromium: str) -> dict[str, Any]:
 
     port, other = free_port(), free_port()
     started = time.perf_counter()
-    app = subprocess.Popen([sys.executable, options.app, "--model", options.model, "--port", str(port)], stdout=subprocess.DEVNULL)
+    words = ["--model", options.model, "--port", str(port), "--device", options.device]
+    app = subprocess.Popen([sys.executable, options.app, *words], stdout=subprocess.DEVNULL)
     try:
         wait_for(port)
         up = time.perf_counter() - started
         with sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+            browser = driver.chromium.launch(executable_path=chromium, args=FLAGS, timeout=1000 * PATIENCE)
             opened = time.perf_counter()
             page = browser.new_page(viewport={"width": 1280, "height": 900})
-            page.goto(f"http://127.0.0.1:{port}")
-            page.wait_for_selector(".sis-studio:not([aria-busy])", timeout=60000)
-            page.wait_for_selector(".sis-picture[data-state=fresh]", timeout=60000)
+            page.goto(f"http://127.0.0.1:{port}", timeout=1000 * PATIENCE)
+            settle(page, "mask")
             usable = up + time.perf_counter() - opened
-            page.wait_for_timeout(3000)
-            strokes = pen_ups(page, options.strokes)
-            rate = pictures_per_second(page)
+            strokes, rate = {}, None
+            for name in options.tabs:
+                if show(page, *TABS[name]):
+                    strokes[name] = pen_ups(page, TABS[name][0], options.strokes)
+                if name == "mask":
+                    rate = pictures_per_second(page)
             trivial = subprocess.Popen(
                 [sys.executable, "-c", TRIVIAL.format(port=other)], env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "0"}
             )
             try:
                 keys = trivial_round_trips(browser, other, options.strokes)
             finally:
-                trivial.terminate()
+                end(trivial)
             browser.close()
     finally:
-        app.terminate()
-        app.wait(15)
+        end(app)
+    medians = {name: statistics.median(values) for name, values in strokes.items() if values}
     return {
         "seconds_to_server": round(up, 2),
         "seconds_to_usable_page": round(usable, 2),
-        "pen_up_to_picture_ms": summary(strokes),
+        "pen_up_to_picture_ms": {name: summary(values) for name, values in strokes.items()},
         "gradio_trivial_ms": summary(keys),
-        "over_trivial_ms": round(statistics.median(strokes) - statistics.median(keys), 1),
-        "pictures_per_second": round(rate, 1),
+        "over_trivial_ms": {name: round(median - statistics.median(keys), 1) for name, median in medians.items()},
+        "pictures_per_second": None if rate is None else round(rate, 1),
+        "device": options.device,
         "cpus": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
     }
 
 
-def pen_ups(page: Any, count: int) -> list[float]:
+def print_table(report: dict[str, Any]) -> None:
+    """Print one line a tab."""
+    print("| pen up to picture, ms | median | p90 | over Gradio's trivial round trip | strokes |")
+    print("|---|---|---|---|---|")
+    for name, line in report["pen_up_to_picture_ms"].items():
+        print(f"| {name} | {line['median']} | {line['p90']} | {report['over_trivial_ms'].get(name)} | {line['n']} |")
+    trivial = report["gradio_trivial_ms"]
+    print(f"| Gradio's trivial round trip | {trivial['median']} | {trivial['p90']} | 0 | {trivial['n']} |")
+
+
+def settle(page: Any, tab: str) -> None:
+    """Wait until a tab is usable and its picture is that of its drawing."""
+    page.wait_for_selector(f"#{tab}-tab .sis-studio:not([aria-busy])", timeout=1000 * PATIENCE)
+    page.wait_for_selector(f"#{tab}-tab .sis-picture[data-state=fresh]", timeout=1000 * PATIENCE)
+
+
+def show(page: Any, tab: str, kind: str | None) -> bool:
+    """Turn to a tab and a kind of lines, and wait until all is quiet; False where the model cannot read it."""
+    button = page.locator(f"[role=tab][data-tab={tab}]")
+    if not button.is_visible():
+        return False
+    button.click()
+    settle(page, tab)
+    if kind is not None:
+        switch = page.locator(f"#{tab}-tab [data-kind={kind}]")
+        if not switch.is_visible():
+            return False
+        switch.click()
+        page.wait_for_selector(f"#{tab}-tab [data-kind={kind}][aria-checked=true]", timeout=1000 * PATIENCE)
+        settle(page, tab)
+    page.wait_for_timeout(3000)
+    settle(page, tab)
+    return True
+
+
+def pen_ups(page: Any, tab: str, count: int) -> list[float]:
     """Draw short strokes; measure from pen-up until the picture of the finished drawing is on the page."""
-    box = page.locator(".sis-canvas").first.bounding_box()
+    box = page.locator(f"#{tab}-tab .sis-canvas").bounding_box()
     took = []
     for i in range(count):
         page.keyboard.press(str(1 + i % 9))
-        page.evaluate(PEN_UP)
+        page.evaluate(PEN_UP, tab)
         page.mouse.move(box["x"] + 60 + 17 * i, box["y"] + 80)
         page.mouse.down()
         page.mouse.move(box["x"] + 80 + 17 * i, box["y"] + 200, steps=6)
         page.mouse.up()
-        page.wait_for_function("() => window.took !== null", timeout=30000)
+        page.wait_for_function("() => window.took !== null", timeout=1000 * PATIENCE)
         took.append(page.evaluate("() => window.took"))
         page.wait_for_timeout(150)
-    return took
+    return [value for value in took if value >= 0]
 
 
 def pictures_per_second(page: Any, seconds: float = 4.0) -> float:
     """Move the pen without rest, and count the pictures that came."""
     page.evaluate("""() => {
       window.count = 0;
-      const frame = document.querySelector('.sis-picture');
+      const frame = document.querySelector('#mask-tab .sis-picture');
       new MutationObserver(() => window.count++).observe(frame, { attributeFilter: ['data-number'] });
     }""")
-    box = page.locator(".sis-canvas").first.bounding_box()
+    box = page.locator("#mask-tab .sis-canvas").bounding_box()
     page.mouse.move(box["x"] + 50, box["y"] + 50)
     page.mouse.down()
     start, i = time.perf_counter(), 0
@@ -154,28 +212,39 @@ def trivial_round_trips(browser: Any, port: int, count: int) -> list[float]:
     """Press a key; measure until Gradio has echoed the text into another box."""
     wait_for(port)
     page = browser.new_page()
-    page.goto(f"http://127.0.0.1:{port}")
-    page.wait_for_selector("#out textarea")
+    page.goto(f"http://127.0.0.1:{port}", timeout=1000 * PATIENCE)
+    page.wait_for_selector("#out textarea", timeout=1000 * PATIENCE)
     page.locator("#in textarea").click()
     page.wait_for_timeout(1000)
     took = []
     for _ in range(count):
         page.evaluate(KEY)
         page.keyboard.press("a")
-        page.wait_for_function("() => window.took !== null", timeout=30000)
+        page.wait_for_function("() => window.took !== null", timeout=1000 * PATIENCE)
         took.append(page.evaluate("() => window.took"))
         page.wait_for_timeout(150)
     return took
 
 
-def summary(values: list[float]) -> dict[str, float]:
+def summary(values: list[float]) -> dict[str, float | None]:
     ordered = sorted(values)
+    if not ordered:
+        return {"median": None, "p90": None, "n": 0}
     return {"median": round(statistics.median(ordered), 1), "p90": round(ordered[int(0.9 * (len(ordered) - 1))], 1), "n": len(ordered)}
 
 
-def wait_for(port: int, seconds: float = 120.0) -> None:
-    opener, end = build_opener(ProxyHandler({})), time.perf_counter() + seconds
-    while time.perf_counter() < end:
+def end(process: subprocess.Popen[Any]) -> None:
+    """Ask a program that was started here to end, and end it where it does not."""
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def wait_for(port: int, seconds: float = PATIENCE) -> None:
+    opener, last = build_opener(ProxyHandler({})), time.perf_counter() + seconds
+    while time.perf_counter() < last:
         try:
             opener.open(f"http://127.0.0.1:{port}/", timeout=5).close()
             return

@@ -42,6 +42,6 @@ def pack_link(wish: Wish, drawings: Sequence[np.ndarray], painted: Painted) -> s
     if wish.also is not None:
         state["a"] = {"k": wish.also, "w": wish.weight, "d": encode_runs(drawings[1])}
     if wish.parts:
-        state["p"] = wish.parts
+        state["f"] = wish.parts
     packed = zlib.compress(json.dumps(state, separators=(",", ":")).encode())
     return "s=" + base64.urlsafe_b64encode(packed).decode().rstrip("=")

@@ -6,7 +6,7 @@ import gradio as gr
 
 from sisgen.app.serve.routes import PREFIX, STATIC, static_version
 
-SHARED = ("tools", "drawing", "picture", "result")  # parts of the page that several tabs have
+SHARED = ("tools", "drawing", "picture", "result", "mix", "parts")  # that several tabs have; one may hold a later one
 
 # Runs when Gradio has put the markup on the page; the address keeps to the proxy's path that Gradio was told.
 _ON_LOAD = """

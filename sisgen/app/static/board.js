@@ -6,12 +6,12 @@ import { miniature, thumb } from "./strips.js";
 
 export const PER_PAGE = 9;
 
-/** Pictures of plain samples of one model, each asked for once, two at a time. */
+/** Pictures of plain samples of one model, each asked for once, a few at a time. */
 export class SamplePictures {
-  constructor(model, truncation) {
+  constructor(model, truncation, atOnce = 2) {
     Object.assign(this, { model, truncation });
     this.known = new Map(); // seed -> Promise of an address
-    this.line = [Promise.resolve(), Promise.resolve()];
+    this.line = Array(atOnce).fill(Promise.resolve());
     this.turn = 0;
   }
 

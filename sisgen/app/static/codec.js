@@ -94,13 +94,15 @@ function chunk(name, data) {
   return out;
 }
 
-/** Encode a drawing as an 8-bit grey PNG whose values are classes. */
-export async function encodePng(map) {
-  const rows = new Uint8Array(SIDE * (SIDE + 1)); // every row starts with filter 0
-  for (let y = 0; y < SIDE; y++) rows.set(map.subarray(y * SIDE, (y + 1) * SIDE), y * (SIDE + 1) + 1);
+/** Encode drawings as one 8-bit grey PNG, one below the other; its values are their cells. */
+export async function encodePng(...maps) {
+  const height = maps.length * SIDE, rows = new Uint8Array(height * (SIDE + 1)); // every row starts with filter 0
+  maps.forEach((map, i) => {
+    for (let y = 0; y < SIDE; y++) rows.set(map.subarray(y * SIDE, (y + 1) * SIDE), (i * SIDE + y) * (SIDE + 1) + 1);
+  });
   const head = new Uint8Array(13), view = new DataView(head.buffer);
   view.setUint32(0, SIDE);
-  view.setUint32(4, SIDE);
+  view.setUint32(4, height);
   head[8] = 8;
   const start = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10);
   return new Blob([start, chunk("IHDR", head), chunk("IDAT", await deflate(rows)), chunk("IEND", new Uint8Array(0))]);

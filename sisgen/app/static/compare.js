@@ -42,6 +42,7 @@ export class Compare {
 
   /** The picture before anything was drawn. */
   plain() {
-    return this.studio.follower.paint({ ...this.studio.job(), map: new Uint8Array(CELLS).fill(EMPTY) }, "rest");
+    const { also, weight, other, parts, ...job } = this.studio.job();
+    return this.studio.follower.paint({ ...job, map: new Uint8Array(CELLS).fill(EMPTY) }, "rest");
   }
 }

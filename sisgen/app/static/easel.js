@@ -1,6 +1,7 @@
 // Hands on the drawing: pen, mouse, touch and keyboard; zoom by two fingers; the ring and the name that follow the pen.
 
 import { EMPTY, SIDE } from "./codec.js";
+import { rampOf } from "./lines.js";
 
 const MAX_ZOOM = 8;
 const SETTLED = 8; // cells after which a touch is a stroke for good and a second finger is ignored
@@ -31,13 +32,8 @@ export class Easel {
   /** Take over classes, see `Workbench.setLabels`. */
   setLabels(labels, ramp) {
     this.names = [];
-    const bytes = new Uint8Array(this.colors.buffer);
-    bytes.fill(0);
-    labels.forEach(({ name, color, value }, i) => {
-      this.names[value ?? i] = name;
-      bytes.set([...color, 255], 4 * (value ?? i));
-    });
-    if (ramp) this.colors.set(ramp);
+    labels.forEach(({ name, value }, i) => (this.names[value ?? i] = name));
+    this.colors.set(ramp ?? rampOf(labels));
   }
 
   render() {

@@ -1,8 +1,10 @@
 // The picture follows the drawing: live while the pen moves; variations, agreement and history once it rests.
 
-import { EMPTY, encodePng } from "./codec.js";
+import { EMPTY } from "./codec.js";
+import { packJob } from "./job.js";
 import { Live } from "./live.js";
 import { PictureCache } from "./pictures.js";
+import { tellRecipe } from "./recipe.js";
 import { session } from "./session.js";
 import { shrink } from "./strips.js";
 import { toast } from "./toast.js";
@@ -23,7 +25,7 @@ export class Follower {
     this.live = new Live({
       paint: (job) => this.paint(job),
       current: () => hand.job(),
-      show: (picture, job, number) => job.model === session.model.name && this.picture.show(picture, number),
+      show: (picture, job, number) => job.model === session.model.name && this.picture.show(picture, number, tellRecipe(job)),
       refuse: async (error) => (await hand.refused?.(error)) || toast(error.message, { error: true }),
       stale: (yes) => this.picture.stale(yes),
     });
@@ -42,9 +44,9 @@ export class Follower {
   async paint(job, rest) {
     const known = this.cache.get(job);
     if (known) return known;
-    const { map, signal, ...parameters } = job;
+    const { parameters, body } = await packJob(job);
     if (rest) parameters.rest = 1;
-    const answer = await session.ask("paint", parameters, { body: await encodePng(map), signal });
+    const answer = await session.ask("paint", parameters, { body, signal: job.signal });
     const { ms, size, model } = JSON.parse(answer.headers.get("X-Sisgen"));
     const picture = this.cache.put(job, await answer.blob(), { ms, size });
     if (job.model === session.model.name && model !== session.model.full) session.choose(job.model); // the server has a newer one
@@ -74,11 +76,12 @@ export class Follower {
   async read() {
     this.reading?.abort();
     this.reading = new AbortController();
-    const { map, ...parameters } = this.hand.job(), { signal } = this.reading;
+    const job = this.hand.job(), { signal } = this.reading;
     try {
-      const answer = await session.ask("reading", parameters, { body: await encodePng(map), signal });
+      const { parameters, body } = await packJob(job);
+      const answer = await session.ask("reading", parameters, { body, signal });
       const told = await answer.json();
-      if (!signal.aborted) this.picture.agree(told, map.every((value) => value === EMPTY));
+      if (!signal.aborted) this.picture.agree(told, job.map.every((value) => value === EMPTY));
     } catch {
       // the number stays as it was; the next stroke asks again
     }

@@ -1,12 +1,14 @@
 // The session's pictures, newest first, kept by the browser: small picture, drawing and settings of each.
 
 import { EMPTY } from "./codec.js";
-import { packState, unpackState } from "./state.js";
+import { tellRecipe } from "./recipe.js";
+import { KINDS, packState, unpackParts, unpackState } from "./state.js";
 import { forget, recall, remember } from "./store.js";
 import { session } from "./session.js";
 import { thumb } from "./strips.js";
 
 const MOST = 24;
+const KEYS = ["d", "s", "t", "g", "k", "tab", "a", "f"]; // of entries that are the same
 
 /** All entries of this visit and of earlier ones; every tab shows the same. */
 const shared = { entries: null };
@@ -27,8 +29,13 @@ export class History {
     const entry = { ...packState(state), p: small };
     if (state.photo) entry.photo = { photo: state.photo, use: state.use };
     const [newest] = shared.entries;
-    if (newest && ["d", "s", "t", "g", "k", "tab"].every((key) => newest[key] === entry[key]) && newest.photo?.photo === state.photo) return;
+    if (newest && newest.photo?.photo === state.photo && KEYS.every((key) => JSON.stringify(newest[key]) === JSON.stringify(entry[key]))) return;
     this.write([entry, ...shared.entries].slice(0, MOST));
+  }
+
+  /** The entries of a model. */
+  of(model) {
+    return shared.entries.filter((entry) => entry.m === model);
   }
 
   write(entries) {
@@ -44,7 +51,8 @@ export class History {
     const { entries } = shared;
     this.section.classList.toggle("is-empty", entries.length === 0);
     this.clear.hidden = entries.length === 0;
-    this.strip.replaceChildren(...entries.map((entry, i) => thumb(`Earlier picture ${i + 1}, sample ${entry.s}`, { url: entry.p, pick: () => this.take(entry) })));
+    const name = (entry, i) => [`Earlier picture ${i + 1}, sample ${entry.s}`, mixOf(entry)].filter(Boolean).join(": ");
+    this.strip.replaceChildren(...entries.map((entry, i) => thumb(name(entry, i), { url: entry.p, pick: () => this.take(entry) })));
   }
 
   take(entry) {
@@ -53,4 +61,5 @@ export class History {
   }
 }
 
+const mixOf = ({ k, a, f, photo }) => tellRecipe({ kind: k, photo, also: KINDS.includes(a?.k) && a.k, weight: Number(a?.w), ...unpackParts(f) });
 const sound = (entry) => typeof entry?.p === "string" && entry.p.startsWith("data:image/jpeg;base64,") && Number.isInteger(entry.s);

@@ -22,5 +22,12 @@ const ramp = (color) => {
 
 const ink = ramp((value) => [...INK, 255 - value]);
 
+/** Colours of the cells of classes: [{ color, value? }], see `Workbench.setLabels`. */
+export function rampOf(labels) {
+  const colors = new Uint32Array(256), bytes = new Uint8Array(colors.buffer);
+  labels.forEach(({ color, value }, i) => bytes.set([...color, 255], 4 * (value ?? i)));
+  return colors;
+}
+
 /** kind -> colours of all 256 values. */
 export const RAMPS = { sketch: ink, canny: ink, hed: ink, depth: ramp((value) => [255 - value, 255 - value, 255 - value, 255]) };

@@ -1,6 +1,7 @@
 // The mask tab: paint all areas with named classes.
 
 import { Classes } from "./classes.js";
+import { Parts } from "./parts.js";
 import { openMask } from "./saving.js";
 import { Studio, open } from "./studio.js";
 
@@ -12,11 +13,7 @@ class MaskTab extends Studio {
   constructor(element) {
     super(element, "mask");
     this.classes = new Classes(this.bench.palette, this.settings, LEAST_CELLS);
-  }
-
-  async begin() {
-    await super.begin();
-    this.bench.pick(Math.max(0, this.model.labels.findIndex((label) => label.name === "hair")));
+    this.parts = new Parts(this);
   }
 
   takeModel() {

@@ -1,8 +1,9 @@
 // The photo tab: an own photo is brought into the model; its areas can be repainted, or its shape or its style be lent.
 
-import { CELLS, EMPTY } from "./codec.js";
+import { CELLS, EMPTY, encodePng } from "./codec.js";
 import { Crop } from "./crop.js";
 import { shrinkFile } from "./files.js";
+import { Parts } from "./parts.js";
 import { session } from "./session.js";
 import { Studio, open } from "./studio.js";
 import { toast } from "./toast.js";
@@ -22,6 +23,7 @@ class PhotoTab extends Studio {
     this.photos = new Map(); // token -> photo, of this visit
     this.crop = new Crop(this.find(".sis-crop"), { take: (blob) => this.bring({ blob }), cancel: () => {} });
     this.starts.words = { own: "Photo", name: "The photo's own areas" };
+    this.parts = new Parts(this);
     this.wirePhoto();
   }
 
@@ -39,11 +41,6 @@ class PhotoTab extends Studio {
 
   // Start: a sample stands in for a photo, so that there is something to repaint.
 
-  async begin() {
-    await super.begin();
-    this.bench.pick(Math.max(0, this.model.labels.findIndex((label) => label.name === "hair")));
-  }
-
   async firstState() {
     return this.startState();
   }
@@ -56,6 +53,17 @@ class PhotoTab extends Studio {
 
   async sample() {
     return this.photo.own;
+  }
+
+  /** Of the photo: strokes of its areas, else lines found in it. */
+  async drawingOf(kind) {
+    const { blob, own, seed, truncation } = this.photo;
+    const body = kind === "scribble" ? await encodePng(own) : blob, of = kind === "scribble" ? "mask" : "picture";
+    return this.readRuns((await this.ask("trace", body ? { kind, of } : { kind, seed, truncation }, body)).runs, EMPTY);
+  }
+
+  get whose() {
+    return this.photo.blob ? "the photo" : "the sample";
   }
 
   async receive(state) {
@@ -97,6 +105,11 @@ class PhotoTab extends Studio {
   }
 
   // Photos.
+
+  /** A picture that was made here is a photo, too. */
+  open(file) {
+    return this.openFile(file);
+  }
 
   async openFile(file) {
     try {

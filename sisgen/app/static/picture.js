@@ -16,11 +16,13 @@ export class Picture {
     this.kept = false;
   }
 
-  /** Show a picture: { url, ms, size }; nothing in between is ever empty. */
-  show(picture, number) {
+  /** Show a picture: { url, ms, size }, and what it is made of where that is more than one drawing; nothing in between is ever empty. */
+  show(picture, number, recipe = "") {
     this.image.src = picture.url;
     this.frame.dataset.number = number;
     this.put("ms", tellTime(picture.ms));
+    this.put("recipe", recipe);
+    this.foot.querySelector("[data-recipe]").hidden = !recipe;
     this.put("size-1", `Picture, ${picture.size} px`);
     this.put("size-4", `Enlarged, ${4 * picture.size} px`);
   }

@@ -30,11 +30,15 @@ export class PictureCache {
   }
 }
 
-function keyOf({ map, signal, ...settings }) {
+function keyOf({ map, other, signal, ...settings }) {
+  return [...Object.values(settings), fingerprint(map), ...(other ? [fingerprint(other)] : [])].join(" ");
+}
+
+function fingerprint(map) {
   let a = 0x811c9dc5, b = 0x12345678;
   for (let i = 0; i < map.length; i++) {
     a = Math.imul(a ^ map[i], 0x01000193);
     b = Math.imul(b + map[i] + 1, 0x5bd1e995) ^ (b >>> 13);
   }
-  return [...Object.values(settings), a, b].join(" ");
+  return `${a} ${b}`;
 }

@@ -2,22 +2,26 @@
 
 import { encodePng } from "./codec.js";
 import { saveAnswer } from "./files.js";
+import { packJob } from "./job.js";
 import { session } from "./session.js";
 import { toast } from "./toast.js";
 
 const MAX_FILE = 20 * 2 ** 20;
 
-/** Save what a menu entry names: { model, seed, truncation, strength, map } as a picture, a mask or its palette. */
-export async function save(what, { map, ...settings }) {
-  const title = session.model.title, name = `${title}-${settings.seed}`;
-  const asked = async (path, more) => session.ask(path, { ...settings, ...more }, { body: await encodePng(map) });
-  const palette = (kind) => session.ask("palette", { model: settings.model, format: kind });
+/** Save what a menu entry names: a job as a picture, its drawing as a mask, or the palette. */
+export async function save(what, job) {
+  const { model, seed, map } = job, title = session.model.title, name = `${title}-${seed}`;
+  const asked = async (more) => {
+    const { parameters, body } = await packJob(job);
+    return session.ask("save-picture", { ...parameters, ...more }, { body });
+  };
+  const palette = (kind) => session.ask("palette", { model, format: kind });
   const jobs = {
-    "save-mask": async () => saveAnswer(await asked("save-mask"), `${name}-mask.png`),
+    "save-mask": async () => saveAnswer(await session.ask("save-mask", { model }, { body: await encodePng(map) }), `${name}-mask.png`),
     "save-json": async () => saveAnswer(await palette("json"), "palette.json"),
     "save-gpl": async () => saveAnswer(await palette("gpl"), `${title}.gpl`),
-    "save-1": async () => saveAnswer(await asked("save-picture"), `${name}.png`),
-    "save-4": async () => saveAnswer(await asked("save-picture", { scale: 4 }), `${name}-large.png`),
+    "save-1": async () => saveAnswer(await asked(), `${name}.png`),
+    "save-4": async () => saveAnswer(await asked({ scale: 4 }), `${name}-large.png`),
   };
   try {
     await jobs[what]();

@@ -17,11 +17,6 @@ class ScribbleTab extends Studio {
     this.bench.easel.blank = "nothing said";
   }
 
-  async begin() {
-    await super.begin();
-    this.bench.pick(Math.max(0, this.model.labels.findIndex((label) => label.name === "hair")));
-  }
-
   takeModel() {
     this.classes.forget();
     super.takeModel();

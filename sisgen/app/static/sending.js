@@ -33,8 +33,9 @@ function entry(tab, what, studio) {
 
 async function send(tab, what, studio) {
   try {
+    const { also, weight, other, ...state } = studio.state(); // a mix belongs to its tab
     const blob = what === "picture" ? await (await fetch(studio.picture.image.src)).blob() : null;
-    session.open({ ...studio.state(), tab, strength: 1, sent: { from: studio.kind, blob } });
+    session.open({ ...state, tab, strength: 1, sent: { from: studio.kind, blob } });
   } catch (error) {
     toast(error.message, { error: true });
   }

@@ -5,12 +5,16 @@ const WATCH = 700; // ms between two questions how far a download is
 /** The kinds of drawing of a tab; a model has to read one of them. */
 export const DRAWN = { mask: ["mask"], scribble: ["scribble"], sketch: ["sketch", "canny", "hed", "depth"] };
 
+/** The tab that draws a kind. */
+export const tabOf = (kind) => Object.keys(DRAWN).find((tab) => DRAWN[tab].includes(kind));
+
 class Session extends EventTarget {
   constructor() {
     super();
     this.base = "";
     this.model = null; // the answer of /model
     this.link = null; // () => address of the present state, set by the tab that is shown
+    this.studios = new Map(); // name of a tab that draws -> its hands
     this.handed = null; // a state on its way to the tab that it names
     this.visitor = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   }

@@ -1,6 +1,7 @@
 // The sketch tab: pen lines, Canny edges, soft edges or depth; drawn by hand, or found in a picture and mended by hand.
 
 import { CELLS, EMPTY, encodePng } from "./codec.js";
+import { same } from "./drawing.js";
 import { saveBlob, shrinkFile } from "./files.js";
 import { LINES, RAMPS } from "./lines.js";
 import { DRAWN, session } from "./session.js";
@@ -25,6 +26,10 @@ class SketchTab extends Studio {
 
   get kind() {
     return this.chosen;
+  }
+
+  get firstPen() {
+    return 0;
   }
 
   get numValues() {
@@ -65,6 +70,8 @@ class SketchTab extends Studio {
   // Kinds: each has a drawing of its own.
 
   lay(kind) {
+    const mixed = this.mixing.turn(this.chosen, this.drawing.map, kind);
+    if (mixed && !same(mixed, this.sheet(kind) ?? this.drawing.map)) this.sheets[kind] = { map: mixed, past: [], future: [] };
     this.sheets[this.chosen] = this.drawing.exchange(this.sheets[kind]);
     this.chosen = kind;
     this.dress();
@@ -75,18 +82,34 @@ class SketchTab extends Studio {
 
   async turnTo(kind) {
     if (kind === this.chosen || this.busy()) return;
-    const known = this.sheets[kind];
     this.lay(kind);
-    if (known) return this.bench.redraw();
+    if (this.sheets[kind]) return this.bench.redraw();
     const { blob } = this.source ?? {};
     this.picture.stale(true);
     try {
       const state = blob ? { map: await this.trace({ blob, of: "picture" }) } : await this.startState();
-      if (kind === this.chosen) this.restore(state, { step: false });
+      if (kind === this.chosen) this.restore({ ...state, ...this.mixing.job() }, { step: false });
     } catch (error) {
       toast(error.message, { error: true });
       this.bench.redraw();
     }
+  }
+
+  sheet(kind) {
+    return super.sheet(kind) ?? this.sheets[kind]?.map ?? null;
+  }
+
+  wish(kind) {
+    this.wished = kind;
+  }
+
+  /** Shown for the sake of one kind, it turns to that. */
+  async look() {
+    await super.look();
+    const { wished } = this;
+    if (session.tab !== this.name || !this.model) return;
+    this.wished = null;
+    if (wished && this.kinds.includes(wished)) await this.turnTo(wished);
   }
 
   restore(state, how) {
@@ -126,6 +149,11 @@ class SketchTab extends Studio {
     this.source = map.every((value) => value === EMPTY) ? null : { seed: how.seed ?? seed, truncation };
     super.startFrom(map, how);
     this.tellThresholds();
+  }
+
+  /** A picture that was made here is one to find lines in where pictures are asked for. */
+  open(file) {
+    return this.chosen === "sketch" ? super.open(file) : this.openFile(file);
   }
 
   async openFile(file) {

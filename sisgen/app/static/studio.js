@@ -5,7 +5,9 @@ import { Compare } from "./compare.js";
 import { wireUpload } from "./files.js";
 import { Follower } from "./follower.js";
 import { History } from "./history.js";
+import { readKept } from "./kept.js";
 import { wireMenu } from "./menu.js";
+import { Mixing } from "./mixing.js";
 import { Picture } from "./picture.js";
 import { save } from "./saving.js";
 import { wireSending } from "./sending.js";
@@ -20,6 +22,7 @@ import { Workbench } from "./workbench.js";
 /** Put a tab on the page: it begins when it is shown for the first time and a model is there. */
 export function open(base, tab) {
   session.base = base;
+  session.studios.set(tab.name, tab);
   session.on("tab", () => tab.look());
   session.on("model", () => tab.look());
   tab.look();
@@ -53,6 +56,8 @@ export class Studio {
       examples: () => this.examples(),
       known: (map) => this.known(map),
     });
+    this.mixing = new Mixing(this);
+    this.parts = null; // taken from other samples, where a tab offers that; see `Parts`
     this.kept = new Map(); // model's name -> its drawing when another model took its place
     this.following = false; // whether the present change of model comes with a drawing
     this.wire();
@@ -70,6 +75,12 @@ export class Studio {
     return {};
   }
 
+  /** What is painted first: hair where there is any, else what comes after the background. */
+  get firstPen() {
+    const names = session.model.labels.map(({ name }) => name);
+    return names.includes("hair") ? names.indexOf("hair") : Math.min(1, names.length - 1);
+  }
+
   /** Lay out the palette and the colours of the cells. */
   dress() {
     this.bench.setLabels(session.model.labels);
@@ -83,6 +94,17 @@ export class Studio {
   /** The own drawing of a sample, a map. */
   async sample(seed, truncation) {
     return this.readRuns((await this.ask("sample", { seed, truncation })).runs);
+  }
+
+  /** A drawing of any kind of what the picture is made from: of the present sample. */
+  async drawingOf(kind) {
+    const { seed, truncation } = this.settings, path = kind === "mask" ? "sample" : "trace";
+    return this.readRuns((await this.ask(path, { kind, seed, truncation })).runs, EMPTY);
+  }
+
+  /** What `drawingOf` draws, in words. */
+  get whose() {
+    return `sample ${this.settings.seed}`;
   }
 
   async examples() {
@@ -118,8 +140,8 @@ export class Studio {
   // The drawing with its settings.
 
   job() {
-    const { seed, truncation, strength } = this.settings;
-    return { model: session.model.name, kind: this.kind, ...this.extras(), seed, truncation, strength, map: this.drawing.map.slice() };
+    const { seed, truncation, strength } = this.settings, mixed = { ...this.mixing.job(), ...this.parts?.job() };
+    return { model: session.model.name, kind: this.kind, ...this.extras(), seed, truncation, strength, ...mixed, map: this.drawing.map.slice() };
   }
 
   state() {
@@ -134,8 +156,29 @@ export class Studio {
     this.settings.set({ seed });
   }
 
-  readRuns(runs) {
-    return decodeRuns(fromBase64(runs) ?? [], this.numValues) ?? new Uint8Array(CELLS).fill(EMPTY);
+  /** The drawing of a kind that this tab holds for the present model, of this visit or of the last one; null for none. */
+  held(kind) {
+    if (!this.model) {
+      const kept = unpackState(recall(this.shelf), EMPTY);
+      return kept?.tab === this.name && kept.kind === kind && kept.model === session.model.name ? kept.map : null;
+    }
+    return this.model === session.model || this.fits(this.model, session.model) ? this.sheet(kind) : (this.kept.get(session.model.name)?.map ?? null);
+  }
+
+  sheet(kind) {
+    return kind === this.kind ? this.drawing.map : null;
+  }
+
+  /** Another tab leads here to draw a kind. */
+  wish() {}
+
+  /** Whether any of a class is in the drawing, or in what the model decides. */
+  shows(value) {
+    return this.drawing.map.includes(value) || (this.drawing.map.includes(EMPTY) && (this.starts.sample?.map.includes(value) ?? true));
+  }
+
+  readRuns(runs, numValues = this.numValues) {
+    return decodeRuns(fromBase64(runs) ?? [], numValues) ?? new Uint8Array(CELLS).fill(EMPTY);
   }
 
   /** Ask for JSON about the present model. */
@@ -154,6 +197,7 @@ export class Studio {
       const handed = session.take(this.name);
       if (handed) await this.takeUp(handed);
       else if (this.model !== session.model) await this.switchModel(this.model);
+      this.mixing.refresh();
     } catch (error) {
       if (this.bench.studio.hasAttribute("aria-busy")) this.model = null; // it begins anew when it is shown again
       toast(error.message, { error: true, seconds: 60 });
@@ -165,6 +209,7 @@ export class Studio {
     const handed = session.take(this.name);
     this.restore((await this.arrived(handed)) ?? (await this.firstState()), { step: false });
     this.bench.setTool("brush");
+    this.bench.pick(this.firstPen);
     this.history.render();
     this.bench.studio.removeAttribute("aria-busy");
   }
@@ -186,7 +231,7 @@ export class Studio {
   /** Another model: the drawing stays where it fits; else each model has its own, and comes with an example first. */
   async switchModel(before) {
     const { model } = session, fits = this.fits(before, model), known = this.kept.get(model.name);
-    const leaving = { ...this.settings.values(), kind: this.kind, model: before.name, map: this.drawing.map.slice() };
+    const leaving = { ...this.job(), model: before.name };
     if (!fits) this.drawing.forget();
     this.takeModel();
     if (this.following) return;
@@ -200,7 +245,10 @@ export class Studio {
   }
 
   takeModel() {
+    const before = this.model;
     this.model = session.model;
+    this.mixing.follow(!before || sameClasses(before, this.model));
+    if (before?.name !== this.model.name) this.parts?.restore({}); // samples of another model are other samples
     this.dress();
     this.settings.setModel(this.model);
     this.dropUnknown(this.drawing.map);
@@ -244,6 +292,12 @@ export class Studio {
     this.compare.follow();
   }
 
+  /** The mix or the parts changed: a new picture of the same drawing. */
+  remix() {
+    this.follower.changed();
+    this.bench.rested();
+  }
+
   startFrom(map, { anew = false, seed } = {}) {
     const stepped = this.drawing.replace(map), other = seed ?? (anew ? anySeed() : undefined);
     if (other !== undefined && !this.settings.locked) return this.bench.easel.render(), this.settings.set({ seed: other });
@@ -279,7 +333,15 @@ export class Studio {
     if (step) this.drawing.replace(map);
     else this.drawing.map.set(map);
     this.bench.easel.render();
+    this.mixing.restore(state);
+    this.parts?.restore(state);
     this.settings.set(state);
+  }
+
+  /** A file that a visitor brings: a picture that was made here brings its drawing back. */
+  async open(file) {
+    const state = await readKept(file);
+    return state ? session.open(state) : this.openFile(file);
   }
 
   async link() {
@@ -291,7 +353,7 @@ export class Studio {
 
   wire() {
     this.bench.studio.addEventListener("click", (event) => this.click(event.target.closest("[data-do]")));
-    wireUpload(this.find("[data-file]"), this.find(".sis-drawing"), (file) => this.openFile(file));
+    wireUpload(this.find("[data-file]"), this.find(".sis-drawing"), (file) => this.open(file));
     wireSending(this.find("[data-menu=send]"), this);
     for (const menu of this.element.querySelectorAll(".sis-menu")) wireMenu(menu);
   }
@@ -303,6 +365,8 @@ export class Studio {
     if (name === "shuffle") this.settings.set({ seed: anySeed() });
     if (name === "lock") this.settings.lock(!this.settings.locked);
     if (name === "compare") this.compare.toggle();
+    if (name.startsWith("mix-")) this.mixing.click(name);
+    if (name.startsWith("part-")) this.parts.click(name);
     if (name === "wrong") {
       const on = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", String(on));

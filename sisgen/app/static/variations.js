@@ -19,6 +19,11 @@ export class Variations {
     this.take(seed);
   }
 
+  /** The tiles that have a picture: { seed, url }. */
+  shown() {
+    return this.tiles.flatMap((tile, i) => (tile.dataset.sample ? [{ seed: Number(tile.dataset.sample), url: tile.querySelector("img").src }] : []));
+  }
+
   stop() {
     this.stopper?.abort();
   }
@@ -42,6 +47,7 @@ export class Variations {
       const tile = this.tiles[i], image = tile.querySelector("img") ?? tile.appendChild(Object.assign(new Image(), { alt: "" }));
       image.src = url;
       tile.title = `Sample ${job.seed}`;
+      tile.dataset.sample = job.seed;
     } catch {
       // stopped by the next stroke, or refused: the picture before stays
     }

@@ -28,6 +28,7 @@ def add_parser(subparsers: Any) -> None:
     source.add_argument("--generator", type=Path, help="StyleGAN2 file of another project, or a model folder to copy")
     words = "class of a conditional --generator to adapt, 0 being the first"
     parser.add_argument("--class", dest="class_number", type=class_number, metavar="N", help=words)
+    parser.add_argument("--license", help="licence of a --generator's weights, as their makers give it (default: unknown, see the source)")
     labels = parser.add_mutually_exclusive_group(required=True)
     labels.add_argument("--masks", type=Path, help="folder of painted masks SEED.png of samples, perhaps with a palette.json")
     labels.add_argument("--annotator", type=Path, help="folder of a reader that stands in for a person who paints")
@@ -42,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--adversarial",
         action=argparse.BooleanOptionalAction,
-        help="train the rearranger against a discriminator, a fresh one where the model has none (default: only where it has one)",
+        help="train the rearranger against a discriminator, a fresh one where the model has none (default: on a GPU, or where it has one)",
     )
     words = "prototype tokens a cluster, for parts that samples may lack, as hats: 2 (default: 0, all comes from the sample)"
     parser.add_argument("--tokens", type=_tokens, default=0, help=words)
@@ -79,11 +80,12 @@ def configure(args: argparse.Namespace) -> AdaptConfig:
         raise InputError("--classes names the classes of painted masks, but there are none; give --masks, or leave it to the annotator.")
     if args.generator is not None and args.out is None:
         raise InputError("--generator needs a folder for the finished model, but none came; give --out.")
-    if args.class_number is not None and args.generator is None:
-        raise InputError("--class chooses a class of a conditional --generator, but only --model came; give the model as --generator.")
+    if args.generator is None and (args.class_number, args.license) != (None, None):
+        raise InputError("--class and --license belong to a --generator, but only --model came; give the model as --generator.")
     label_set = name_classes(args.classes) if args.classes else None
     if args.generator is not None:
-        model = bring_in(args.generator, args.work, args.out.resolve().name, class_number=args.class_number)
+        name = args.out.resolve().name
+        model = bring_in(args.generator, args.work, name, class_number=args.class_number, license=args.license)
     else:
         model = _find(args.model, args.out)
     same = ("work", "masks", "annotator", "labels", "psi", "minutes", "fresh", "force", "adversarial", "tokens", "bf16", "seed", "device")

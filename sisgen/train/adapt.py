@@ -55,7 +55,7 @@ def adapt(config: AdaptConfig, *, report: Report | None = None, stop: threading.
         return run.finish()
 
 
-def bring_in(source: Path, work: Path, name: str, *, class_number: int | None = None) -> Path:
+def bring_in(source: Path, work: Path, name: str, *, class_number: int | None = None, license: str | None = None) -> Path:
     """Convert another project's generator (or copy a model folder) into the work folder, without running anything in it.
 
     Args:
@@ -63,6 +63,7 @@ def bring_in(source: Path, work: Path, name: str, *, class_number: int | None = 
         work: folder of the run.
         name: of the model.
         class_number: class of a conditional generator that is adapted; `None` for an unconditional one.
+        license: of the weights; `None` keeps what is known.
 
     Returns:
         A model folder for `AdaptConfig.model`.
@@ -71,6 +72,7 @@ def bring_in(source: Path, work: Path, name: str, *, class_number: int | None = 
         SisgenError: the file is refused or holds no StyleGAN2 that can run here.
     """
     folder = work / "source"
-    for note in convert(ConvertConfig(source=source, out=folder, name=name, overwrite=True, class_number=class_number)).notes:
+    wanted = ConvertConfig(source=source, out=folder, name=name, overwrite=True, class_number=class_number, license=license)
+    for note in convert(wanted).notes:
         log.info(note)
     return folder

@@ -81,7 +81,8 @@ def test_a_conditional_generator_asks_for_a_class(tmp_path: Path, capsys: pytest
     assert "one class of a conditional generator" in (shown := capsys.readouterr().err) and "N in 0..2" in shown
     assert main([*words, "--class", "3"]) == 2
     assert "has the classes 0..2" in capsys.readouterr().err
-    single = load_generator(bring_in(tmp_path / "all", tmp_path / "work", "lines", class_number=2))
+    single = load_generator(bring_in(tmp_path / "all", tmp_path / "work", "lines", class_number=2, license="MIT"))
+    assert read_json(tmp_path / "work" / "source" / "config.json")["license"] == "MIT"
     z = torch.randn(1, 5)
     assert torch.allclose(single.map(z), generator.map(z, torch.eye(3)[2:]), atol=1e-2)  # fp16 on disk
 

@@ -24,6 +24,7 @@ from sisgen.io.labels import write_labels, write_palettes
 from sisgen.io.weights import read_weights, save_weights
 from sisgen.nets.reader import Reader, ReaderConfig
 from sisgen.pipeline import Pipeline
+from sisgen.shapes import drawing_size
 from sisgen.train.adapt import AdaptConfig, AdaptProgress, AdaptSizes, StageSizes, adapt, sizes_for
 from sisgen.train.adaptation.copies import edit_copy
 from sisgen.train.adaptation.labels import open_labels
@@ -330,4 +331,4 @@ def test_sizes_suit_every_resolution(resolution: int, sources: tuple[int, int]) 
     assert sizes.sources == sources and 32 <= sizes.cluster_samples <= 512
     assert sizes.rearranger.share == 0.5 and sizes.mapper.share == 0.25
     assert (resolution // sources[1]) in (1, 2, 4, 8)
-    assert sizes.segmenter.batch * resolution**2 <= 4 * 512**2
+    assert sizes.segmenter.batch * drawing_size(resolution) ** 2 <= 4 * 256**2 and sizes.rearranger.batch * resolution**2 <= 2 * 1024**2

@@ -24,7 +24,8 @@ class AdaptConfig:
     minutes: float | None = None  # budget of all stages together; None goes by pictures
     fresh: bool = False  # fit clusters and start the rearranger anew
     force: bool = False  # replace `out` even where validation did not improve
-    adversarial: bool | None = None  # None: where the model has a discriminator; True: a fresh one where it lacks; False: without
+    # Train the rearranger against a discriminator? True: a fresh one where the model lacks it; None: on a GPU, or where it has one.
+    adversarial: bool | None = None
     tokens: int = 0  # prototype tokens a cluster of a rearranger that starts anew; 2 where samples lack parts (hats, glasses)
     bf16: bool = False  # for rearranger and reader, on a GPU or on a CPU with AMX
     snapshot_minutes: float = 1.0  # time between snapshots, and between sample grids

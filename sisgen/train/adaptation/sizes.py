@@ -53,6 +53,7 @@ def sizes_for(generator: StyleGAN2Config, device_type: str = "cpu") -> AdaptSize
     batch = 8 if resolution <= 256 else 4 if resolution <= 512 else 2
     if device_type == "cuda" and resolution <= 256:
         batch = 16
+    few = resolution > 256 and device_type == "cpu"  # large pictures take seconds there
     return AdaptSizes(
         sources=sources,
         num_clusters=64 if resolution >= 128 else 32 if resolution >= 64 else 16,
@@ -61,9 +62,10 @@ def sizes_for(generator: StyleGAN2Config, device_type: str = "cpu") -> AdaptSize
         segmenter=StageSizes(share=0.08, images=2_400, most=4_800, batch=4),
         reader=StageSizes(share=0.11, images=8_000, most=80_000, batch=max(batch, 8)),
         mapper=StageSizes(share=0.25, images=12_000, most=10**9, batch=batch),
-        held_out=max(256 * generator.at_once // 16, 32),  # large pictures take their time
+        held_out=256 if resolution <= 256 else 32 if few else 128,
+        validation=16 if few else 64,
         validation_batch=batch,
-        class_samples=192 if resolution <= 128 else 64,
+        class_samples=192 if resolution <= 128 else 16 if few else 64,
     )
 
 

@@ -33,7 +33,8 @@ from sisgen.train.rearranger import RearrangerTask, RearrangerTrainConfig, expor
 from sisgen.train.segmenter import SegmenterTask, SegmenterTrainConfig, export_segmenter
 
 FRESH_RAMP = 0.4  # share of the run over which a discriminator that starts anew gains weight
-PROBES = (0.1, 0.3, 0.5, 0.7, 0.9)  # where in a run its pace is measured: the mapper's later steps cost more
+PROBES = (0.5, 0.1, 0.9, 0.3, 0.7)  # where in a run its pace is measured: the mapper's later steps cost more
+PROBE_SHARE = 0.1  # of a stage's time, after which its pace is taken as it was seen so far
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,25 +124,29 @@ def choose_images(task: Task, sizes: StageSizes, seconds: float | None, stop: th
     """
     if seconds is None or stop.is_set():
         return sizes.images
-    rate = measure_pace(task, sizes.batch)
+    rate = measure_pace(task, sizes.batch, PROBE_SHARE * seconds)
     images = min(rate * seconds, sizes.most)
     return max(math.floor(images / sizes.batch), 1) * sizes.batch
 
 
-def measure_pace(task: Task, batch: int) -> float:
-    """Try a few steps all over a run, and put everything back: pictures a second."""
+def measure_pace(task: Task, batch: int, seconds: float) -> float:
+    """Try a few steps all over a run, at least two and no more once `seconds` are over, and put everything back: pictures a second."""
     parts: tuple[Any, ...] = (*task.networks().values(), *task.optimizers().values())
     before = [copy.deepcopy(part.state_dict()) for part in parts]
     total = 1000 * batch
-    began = 0.0
+    start = began = time.monotonic()
+    tried = 0
     for step, progress in enumerate((0.0, *PROBES)):
         if step == 1:
             began = time.monotonic()  # the first one warms up
+        if step > 1 and time.monotonic() - start > seconds:
+            break
         seen = int(progress * total)
         task.step(
             StepInfo(step=step, sample_ids=tuple(range(seen, seen + batch)), batch_size=batch, images_seen=seen, total_images=total, seed=0)
         )
-    pace = len(PROBES) * batch / max(time.monotonic() - began, 1e-6)
+        tried = step
+    pace = tried * batch / max(time.monotonic() - began, 1e-6)
     for part, state in zip(parts, before):
         part.load_state_dict(state)
     return pace

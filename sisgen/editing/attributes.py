@@ -14,7 +14,6 @@ from sisgen.nets.reader import Reader
 from sisgen.types import LabelSet
 
 SHOWN = 0.004  # share of the picture from which a class has a light and a colour
-CHUNK = 16  # pictures at once
 
 
 def measure_attributes(images: torch.Tensor, labels: torch.Tensor, label_set: LabelSet) -> dict[str, torch.Tensor]:
@@ -69,9 +68,10 @@ def sample_attributes(
     """
     w = draw_w(generator, count, seed)
     parts: list[dict[str, torch.Tensor]] = []
-    for rows in w.split(CHUNK):
+    for rows in w.split(generator.config.at_once):
         images = generator(rows[:, None].expand(-1, generator.config.num_ws, -1)).clamp(-1, 1)
-        parts.append(measure_attributes(images, reader.read(images), label_set))
+        labels = reader.read(images)
+        parts.append(measure_attributes(F.adaptive_avg_pool2d(images, labels.shape[-1]), labels, label_set))
         if report is not None:
-            report(min(len(parts) * CHUNK, count), count)
+            report(min(len(parts) * generator.config.at_once, count), count)
     return w.cpu(), {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}

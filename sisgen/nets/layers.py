@@ -38,6 +38,20 @@ def fold_conv(x: torch.Tensor, conv: nn.Conv2d, fold: int) -> torch.Tensor:
     return F.conv2d(x, conv.weight.reshape(conv.out_channels, x.shape[1], fold, fold), conv.bias, stride=fold)
 
 
+def channels_last(x: torch.Tensor) -> torch.Tensor:
+    """Lay out [B, C, H, W] with the channels of a place side by side: the same numbers, which a CPU convolves and resizes faster.
+
+    On other devices and where gradients are taken `x` comes back as it is: a small convolution with frozen weights cannot take
+    gradients back in this layout (torch 2.13).
+    """
+    return x.contiguous(memory_format=torch.channels_last) if x.is_cpu and not torch.is_grad_enabled() else x
+
+
+def channel_softmax(x: torch.Tensor) -> torch.Tensor:
+    """Softmax over the channels of [B, C, H, W], along neighbours in memory where it is laid out so."""
+    return x.softmax(dim=1) if x.is_contiguous() else x.permute(0, 2, 3, 1).softmax(dim=3).permute(0, 3, 1, 2)
+
+
 class EqualLinear(nn.Module):
     """Linear layer whose weights are stored at unit variance and scaled at run time: [B, I] -> [B, O]."""
 

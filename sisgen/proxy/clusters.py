@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sisgen.errors import InputError
+from sisgen.nets.layers import channel_softmax, channels_last
 from sisgen.types import Features, ProxyMask
 
 CONFIDENCE = 0.9  # mean largest probability on a sample's own features
@@ -59,7 +60,7 @@ class FeatureClusters(nn.Module):
 
     def join(self, steps: Sequence[Features] | Mapping[int, torch.Tensor]) -> torch.Tensor:
         """Bring the sources to the proxy grid, join them and subtract each sample's mean: [B, C, h, w]."""
-        maps = steps if isinstance(steps, Mapping) else {step.resolution: step.map for step in steps}
+        maps = _as_maps(steps)
         size = (self.config.resolution, self.config.resolution)
         parts = [maps[source].float() for source in self.config.sources]
         parts = [p if p.shape[-2:] == size else F.interpolate(p, size=size, mode="bilinear", align_corners=False) for p in parts]
@@ -79,7 +80,31 @@ class FeatureClusters(nn.Module):
     def forward(self, steps: Sequence[Features] | Mapping[int, torch.Tensor]) -> ProxyMask:
         """Read the proxy mask of features; `steps` must hold every resolution in `config.sources`."""
         with torch.autocast(self.tau.device.type, enabled=False):  # differences of squared distances want fp32
-            return ProxyMask(probs=self.membership(self.whiten(self.join(steps))))
+            return ProxyMask(probs=channel_softmax(self._affinity(steps)))
+
+    def _affinity(self, steps: Sequence[Features] | Mapping[int, torch.Tensor]) -> torch.Tensor:
+        """What `membership` takes the softmax of, [B, K, h, w].
+
+        Whitening and distances are linear, so that coarse sources are brought to the grid behind them: they have the same means there.
+        """
+        maps = _as_maps(steps)
+        size = (self.config.resolution, self.config.resolution)
+        scale = 2 * self.centroids / self.tau  # [K, dims]
+        factors = (scale @ self.whitening)[:, :, None, None].split([maps[source].shape[1] for source in self.config.sources], dim=1)
+        total = (-self.centroids.square().sum(dim=1) / self.tau)[:, None, None]
+        for source, factor in zip(self.config.sources, factors):
+            x = channels_last(maps[source].float())
+            if source > self.config.resolution:
+                x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+            x = F.conv2d(x - x.mean(dim=(2, 3), keepdim=True), factor.contiguous())
+            if source < self.config.resolution:
+                x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+            total = x + total
+        return total
+
+
+def _as_maps(steps: Sequence[Features] | Mapping[int, torch.Tensor]) -> Mapping[int, torch.Tensor]:
+    return steps if isinstance(steps, Mapping) else {step.resolution: step.map for step in steps}
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sisgen.errors import InputError
-from sisgen.nets.layers import fold_conv
+from sisgen.nets.layers import channel_softmax, channels_last, fold_conv
 from sisgen.shapes import check_shape
 from sisgen.types import ProxyMask
 
@@ -104,7 +104,7 @@ class DrawingMapper(nn.Module):
         """
         check_shape("drawing", drawing, (None, self.config.channels, self.config.resolution, self.config.resolution))
         # Down to a thirty-second.
-        x = self.local(fold_conv(drawing, self.stem, 4))  # [B, C, H/4, W/4]
+        x = self.local(fold_conv(channels_last(drawing), self.stem, 4))  # [B, C, H/4, W/4]
         skips = [x]
         for down, level in zip(self.downs, self.levels):
             x = level(down(x))
@@ -122,4 +122,4 @@ class DrawingMapper(nn.Module):
 
     def read(self, drawing: torch.Tensor) -> ProxyMask:
         """Map a drawing to a proxy mask."""
-        return ProxyMask(probs=self(drawing).softmax(dim=1))
+        return ProxyMask(probs=channel_softmax(self(drawing)))

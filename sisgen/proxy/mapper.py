@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sisgen.errors import InputError
-from sisgen.nets.layers import fold_conv
+from sisgen.nets.layers import channel_softmax, channels_last, fold_conv
 from sisgen.shapes import check_shape
 from sisgen.types import ProxyMask
 
@@ -84,7 +84,7 @@ class MaskMapper(nn.Module):
         """
         check_shape("mask", mask, (None, self.config.num_labels, self.config.resolution, self.config.resolution))
         # Fine branch, a quarter of the resolution.
-        fine = F.relu(fold_conv(mask, self.stem, 4))  # [B, C, H/4, W/4]
+        fine = F.relu(fold_conv(channels_last(mask), self.stem, 4))  # [B, C, H/4, W/4]
         fine = fine + F.relu(self.local(fine))
 
         # Coarse branch, an eighth, with a view of the whole picture.
@@ -101,7 +101,7 @@ class MaskMapper(nn.Module):
 
     def read(self, mask: torch.Tensor) -> ProxyMask:
         """Map a whole mask to a proxy mask."""
-        return ProxyMask(probs=self(mask).softmax(dim=1))
+        return ProxyMask(probs=channel_softmax(self(mask)))
 
 
 def fill_unpainted(mask: torch.Tensor, own_labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

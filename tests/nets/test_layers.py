@@ -2,9 +2,10 @@
 
 import math
 
+import pytest
 import torch
 
-from sisgen.nets.layers import EqualConv2d, EqualLinear, fold_conv, leaky, normalize_second_moment
+from sisgen.nets.layers import EqualConv2d, EqualLinear, channel_softmax, channels_last, fold_conv, leaky, normalize_second_moment
 
 
 def test_rows_get_a_mean_square_of_one() -> None:
@@ -57,3 +58,17 @@ def test_a_folded_convolution_equals_space_to_depth_and_a_convolution() -> None:
     conv = torch.nn.Conv2d(3 * 16, 5, 1)
     x = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(fold_conv(x, conv, 4), conv(torch.nn.functional.pixel_unshuffle(x, 4)), atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_softmax_over_channels_is_the_same_in_any_layout(layout: torch.memory_format) -> None:
+    x = torch.randn(2, 5, 4, 3).contiguous(memory_format=layout)
+    assert torch.allclose(channel_softmax(x), x.softmax(dim=1), atol=1e-6)
+
+
+def test_the_layout_is_changed_only_where_no_gradients_are_taken() -> None:
+    x = torch.randn(2, 5, 4, 3)
+    assert channels_last(x) is x
+    with torch.no_grad():
+        laid_out = channels_last(x)
+    assert torch.equal(laid_out, x) and laid_out.is_contiguous(memory_format=torch.channels_last)

@@ -43,6 +43,18 @@ def test_membership_is_the_softmax_of_distances(clusters: FeatureClusters) -> No
     assert torch.allclose(clusters.membership(whitened), (-distance / clusters.tau).softmax(dim=1), atol=1e-5)
 
 
+@pytest.mark.parametrize("sources", [(8, 16), (16, 32), (4, 8, 32)])
+def test_reading_is_joining_whitening_and_membership(sources: tuple[int, ...]) -> None:
+    """Coarse sources are brought to the grid late, which changes no number."""
+    torch.manual_seed(0)
+    clusters = FeatureClusters(replace(PROXY, sources=sources, channels=5 * len(sources)))
+    clusters.whitening.normal_()
+    clusters.centroids.normal_()
+    clusters.tau.fill_(3.0)
+    maps = {size: torch.randn(2, 5, size, size) + 2 for size in sources}
+    assert torch.allclose(clusters(maps).probs, clusters.membership(clusters.whiten(clusters.join(maps))), atol=1e-5)
+
+
 def test_steps_and_maps_are_read_alike(clusters: FeatureClusters, tiny_generator: StyleGAN2) -> None:
     steps = tiny_generator.hypercolumn(tiny_generator.map(latents([3], 8), psi=0.8))
     assert torch.equal(clusters(steps).probs, clusters({step.resolution: step.map for step in steps}).probs)

@@ -11,6 +11,7 @@ Keys, values and prototypes do not depend on the drawing: `remember` makes them 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sisgen.errors import InputError
-from sisgen.nets.layers import EqualLinear, fold_conv
+from sisgen.nets.layers import EqualLinear, channels_last, fold_conv
 from sisgen.types import Features, ProxyMask
 
 
@@ -85,7 +86,7 @@ class ProxyEmbedding(nn.Module):
         self.leave = nn.Conv2d(2 * config.width, config.dim, 1)
 
     def forward(self, probs: torch.Tensor) -> torch.Tensor:
-        x = fold_conv(probs, self.enter, self.fold)
+        x = fold_conv(channels_last(probs), self.enter, self.fold)
         y = F.relu(self.near(F.relu(x)))
         y = y + self.far(y)
         return self.leave(torch.cat([x, y], dim=1))
@@ -181,11 +182,9 @@ class Rearranger(nn.Module):
     def attend(self, target: ProxyMask, memory: StyleMemory, bias: torch.Tensor | None = None) -> Features:
         """Attention alone (eq. 1), without keeping what agrees; `bias` takes the place of `attention_bias()`."""
         size, bias = self.config.resolution, self.attention_bias() if bias is None else bias
-        queries = F.normalize(self.query(target.probs), dim=1).flatten(2).transpose(1, 2)[:, None]  # [B, 1, T, d]
-        queries = queries * self.temperature.exp()
-        queries = F.pad(queries, (0, memory.keys.shape[-1] - queries.shape[-1]))
-        out = F.scaled_dot_product_attention(queries, memory.keys, memory.values, attn_mask=bias, scale=1.0)
-        out = out[:, 0].transpose(1, 2).unflatten(2, (size, size))  # [B, C + 3, h, w]
+        queries = F.normalize(self.query(target.probs).permute(0, 2, 3, 1), dim=3).flatten(1, 2)  # [B, T, d]
+        out = attend(queries * self.temperature.exp(), memory.keys, memory.values, bias)  # [B, T, C + 3]
+        out = out.unflatten(1, (size, size)).permute(0, 3, 1, 2)  # [B, C + 3, h, w]
         return Features(map=out[:, :-3], rgb=out[:, -3:])
 
     def refine(self, fine: Features, current: torch.Tensor, target: ProxyMask, memory: StyleMemory) -> Features:
@@ -198,9 +197,11 @@ class Rearranger(nn.Module):
             memory: the style.
         """
         wanted, read = (_to_grid(p, self.config.fine_resolution) for p in (target.probs, current))
-        prototypes = (memory.prototypes * self.fine_gain).transpose(1, 2)  # [B, C' + 3, K]
-        change = (prototypes @ (wanted - read).flatten(2)).unflatten(2, wanted.shape[2:])
-        return Features(map=fine.map + change[:, :-3], rgb=fine.rgb + change[:, -3:])
+        prototypes = memory.prototypes * self.fine_gain  # [B, K, C' + 3]
+        change = (wanted - read).permute(0, 2, 3, 1)  # [B, h, w, K]
+        features = (change.flatten(1, 2) @ prototypes[:, :, :-3]).unflatten(1, change.shape[1:3]).permute(0, 3, 1, 2)
+        rgb = prototypes[:, :, -3:].transpose(1, 2) @ change.flatten(1, 2).transpose(1, 2)  # [B, 3, T]
+        return Features(map=fine.map + features, rgb=fine.rgb + rgb.unflatten(2, change.shape[1:3]))
 
     def attention_bias(self) -> torch.Tensor:
         """Additive bias of every query and token [T, T + KM]; cached while nothing is trained."""
@@ -231,6 +232,7 @@ class Rearranger(nn.Module):
         return (sums + PRIOR_CELLS * prior) / (mass + PRIOR_CELLS)
 
 
+QUERIES_AT_ONCE = 512
 PRIOR_CELLS = 8.0  # a cluster of this many cells counts as much as the prediction from w
 
 
@@ -241,15 +243,44 @@ def cluster_sums(features: Features, probs: torch.Tensor) -> tuple[torch.Tensor,
     return weights @ joined.transpose(1, 2), weights.sum(dim=2, keepdim=True)
 
 
+def attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Softmax attention.
+
+    Args:
+        queries: [B, T, d], scaled.
+        keys: [B, 1, S, at least d]; beyond d they are zero.
+        values: [B, 1, S, C].
+        bias: added to the scores, [T, S] or [B, 1, T, S].
+
+    Returns:
+        [B, T, C].
+    """
+    width = queries.shape[2]
+    if not queries.is_cpu or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
+        queries = F.pad(queries, (0, keys.shape[3] - width))
+        return F.scaled_dot_product_attention(queries[:, None], keys, values, attn_mask=bias, scale=1.0)[:, 0]
+
+    # On a CPU plain products are faster than the fused kernel, which multiplies the zeros too. Some queries of one picture at a time,
+    # so that the scores stay small; values^T @ weights^T is faster than weights @ values.
+    bias = bias.expand(len(queries), 1, -1, -1)
+    out = values.new_empty(len(queries), queries.shape[1], values.shape[3])
+    for i, first in product(range(len(queries)), range(0, queries.shape[1], QUERIES_AT_ONCE)):
+        rows = slice(first, first + QUERIES_AT_ONCE)
+        weights = torch.addmm(bias[i, 0, rows], queries[i, rows], keys[i, 0, :, :width].t()).softmax(dim=1)  # [t, S]
+        out[i, rows] = (values[i, 0].t() @ weights.t()).t()
+    return out
+
+
 def agreement(target: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
     """Where two proxy masks agree: 1 at total variation <= 0.05, 0 from 0.2 on, smooth between. [B, K, h, w] -> [B, 1, h, w]."""
-    distance = 0.5 * (target - own).abs().sum(dim=1, keepdim=True)
+    distance = 0.5 * (target - own).abs().permute(0, 2, 3, 1).sum(dim=3)[:, None]  # [B, 1, h, w]
     x = ((0.2 - distance) / 0.15).clamp(0, 1)
     return x * x * (3 - 2 * x)
 
 
 def _mix(a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    return torch.lerp(a.to(b.dtype), b, weight.to(b.dtype))  # bf16 training mixes types
+    # Bf16 training mixes types. The outcome is laid out as b, so that a plain sample and its own rearrangement stay alike bit for bit.
+    return torch.lerp(b, a.to(b.dtype), 1 - weight.to(b.dtype))
 
 
 def _to_grid(probs: torch.Tensor, size: int) -> torch.Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from sisgen.errors import InputError
+from sisgen.rearrange import rearranger as attention
 from sisgen.rearrange.rearranger import PRIOR_CELLS, Rearranger, RearrangerConfig, StyleMemory, agreement, cluster_sums
 from sisgen.types import Features, ProxyMask
 
@@ -87,6 +88,18 @@ def test_attention_is_a_convex_mixture_of_values(rearranger: Rearranger) -> None
     low, high = memory.values[:, 0].amin(dim=1), memory.values[:, 0].amax(dim=1)  # [B, C + 3]
     outputs = torch.cat([made.map, made.rgb], dim=1).flatten(2)
     assert bool((outputs >= low[:, :, None] - 1e-5).all() and (outputs <= high[:, :, None] + 1e-5).all())
+
+
+@pytest.mark.parametrize("own_bias", [False, True])
+def test_plain_products_give_what_the_fused_kernel_gives(rearranger: Rearranger, own_bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "QUERIES_AT_ONCE", 24)  # the last part is smaller
+    memory, target = remember(rearranger), proxy(seed=5)
+    bias = torch.randn(2, 1, 64, 64 + 5 * 2) if own_bias else None
+    with torch.enable_grad():
+        fused = rearranger.attend(target, memory, bias)
+    with torch.no_grad():
+        plain = rearranger.attend(target, memory, bias)
+    assert torch.allclose(plain.map, fused.map, atol=1e-5) and torch.allclose(plain.rgb, fused.rgb, atol=1e-5)
 
 
 def test_features_follow_a_proxy_mask_that_moved() -> None:

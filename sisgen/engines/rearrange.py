@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import nn
 from sisgen.conditions.exemplar import EXEMPLAR
 from sisgen.editing.styles import StyleRows
 from sisgen.engines.drawings import Drawings, blend_drawings
+from sisgen.generators.styled import StyledTail, folds
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.inversion.encoder import Encoder
 from sisgen.inversion.inversion import Inversion
@@ -43,6 +44,7 @@ class Style:
         images: the plain samples [B, 3, H, W].
         labels: their own masks as the model's reader sees them, int64 [B, H, W] of drawings' size.
         kept: where a drawing repeats `labels`, the sample stays as it is; so it is with photographs, whose canvas opens with them.
+        tail: the blocks behind the cut with a single style folded in; `None` for several, and where that does not pay.
     """
 
     ws: torch.Tensor
@@ -50,6 +52,7 @@ class Style:
     images: torch.Tensor
     labels: torch.Tensor
     kept: bool = False
+    tail: StyledTail | None = None
 
 
 class RearrangeEngine(nn.Module):
@@ -109,7 +112,7 @@ class RearrangeEngine(nn.Module):
         if missing:
             for z in latents(missing, self.generator.config.z_dim).to(self.device).split(self.generator.config.at_once):
                 made = prepare_style(self, z, truncation)
-                fresh |= {(missing[len(fresh) + i], truncation): _pick(made, i) for i in range(len(z))}
+                fresh |= {(missing[len(fresh) + i], truncation): fold_tail(self, _pick(made, i)) for i in range(len(z))}
         with self._lock:
             found = [fresh.get((seed, truncation)) or self._cache.get((seed, truncation)) for seed in seeds]
             self._store(fresh, [(seed, truncation) for seed in seeds])
@@ -125,7 +128,8 @@ class RearrangeEngine(nn.Module):
         if style is None:
             ws = inversion.ws.to(self.device)
             labels = None if inversion.labels is None else inversion.labels.to(self.device)
-            style = prepare_rows(self.with_tail(inversion.tail), ws, self.reader, labels)
+            parts = self.with_tail(inversion.tail)
+            style = fold_tail(parts, prepare_rows(parts, ws, self.reader, labels))
         with self._lock:
             self._store({key: style}, [key])
         return _join([style] * count)
@@ -185,7 +189,9 @@ class RearrangeEngine(nn.Module):
         """
         clock = Clock(self.device)
         style = self.recall(seeds, truncation) if photo is None else self.recall_photo(photo, len(seeds))
-        parts = self if photo is None else self.with_tail(photo.tail)
+        parts: GrowingParts = self if photo is None else self.with_tail(photo.tail)
+        if style.tail is not None:
+            parts = StyledParts(generator=style.tail, clusters=self.clusters, rearranger=self.rearranger)
         clock.lap("style")
         if condition is None or strength == 0.0:
             return style.images.clone(), clock.timings
@@ -202,6 +208,8 @@ class RearrangeEngine(nn.Module):
         drawings = condition if isinstance(condition, Drawings) else Drawings(conditions=(condition,), weights=(1.0,))
         parts = [self.read_condition(one, style) for one in drawings.conditions]
         drawn, covered = blend_drawings(parts, drawings.weights)
+        if strength == 1.0 and bool((covered == 1).all()):  # nothing is left to the sample, the usual case while a pen moves
+            return ProxyMask(probs=drawn)
         return ProxyMask(probs=blend_proxies(drawn, style.memory.own, covered * strength))
 
     def bias_by_class(self, condition: Condition | Drawings, style: Style) -> torch.Tensor | None:
@@ -293,27 +301,53 @@ class TunedParts:
     rearranger: Rearranger
 
 
+class GrowingParts(Protocol):
+    """What rearranging takes once a style is prepared: the generator's blocks behind the cut, in any style or in this one."""
+
+    @property
+    def generator(self) -> StyleGAN2 | StyledTail: ...
+    @property
+    def clusters(self) -> FeatureClusters: ...
+    @property
+    def rearranger(self) -> Rearranger: ...
+
+
+@dataclass(kw_only=True, slots=True)
+class StyledParts:
+    """Parts with one style folded in."""
+
+    generator: StyledTail
+    clusters: FeatureClusters
+    rearranger: Rearranger
+
+
+def fold_tail(parts: RearrangingParts, style: Style) -> Style:
+    """Add the blocks behind the cut with this single style folded in, where that pays."""
+    cut = parts.rearranger.config.resolution
+    return replace(style, tail=StyledTail(parts.generator, style.ws, cut)) if folds(parts.generator, cut) else style
+
+
 def rearrange(
-    parts: RearrangingParts, proxy: ProxyMask, memory: StyleMemory, ws: torch.Tensor, bias: torch.Tensor | None = None
+    parts: GrowingParts, proxy: ProxyMask, memory: StyleMemory, ws: torch.Tensor, bias: torch.Tensor | None = None
 ) -> tuple[Features, ProxyMask]:
     """Rearrange at the cut, grow to the fine resolution, read back the proxy mask there; `bias` as for `Rearranger.forward`."""
     return grow(parts, parts.rearranger(proxy, memory, bias), ws)
 
 
-def grow(parts: RearrangingParts, cut: Features, ws: torch.Tensor) -> tuple[Features, ProxyMask]:
+def grow(parts: GrowingParts, cut: Features, ws: torch.Tensor) -> tuple[Features, ProxyMask]:
     """Grow features from the cut to the fine resolution and read back the proxy mask there."""
     fine = parts.generator.advance(cut, ws, parts.rearranger.config.fine_resolution)
     return fine, parts.clusters({cut.resolution: cut.map, fine.resolution: fine.map})
 
 
 def complete(
-    parts: RearrangingParts, fine: Features, current: ProxyMask, proxy: ProxyMask, memory: StyleMemory, ws: torch.Tensor
+    parts: GrowingParts, fine: Features, current: ProxyMask, proxy: ProxyMask, memory: StyleMemory, ws: torch.Tensor
 ) -> torch.Tensor:
     """Refine what `grow` gave and run the rest of the generator: images [B, 3, H, W]."""
     return parts.generator.tail(parts.rearranger.refine(fine, current.probs, proxy, memory), ws)
 
 
-def render(parts: RearrangingParts, proxy: ProxyMask, memory: StyleMemory, ws: torch.Tensor) -> torch.Tensor:
+def render(parts: GrowingParts, proxy: ProxyMask, memory: StyleMemory, ws: torch.Tensor) -> torch.Tensor:
     """Rearrange, refine and run the rest of the generator: images [B, 3, H, W]."""
     fine, current = rearrange(parts, proxy, memory, ws)
     return complete(parts, fine, current, proxy, memory, ws)
@@ -341,7 +375,7 @@ def _num_bytes(style: Style) -> int:
     memory = style.memory
     tensors = [style.ws, style.images, style.labels, memory.features.map, memory.features.rgb]
     tensors += [memory.own, memory.keys, memory.values, memory.prototypes]
-    return sum(t.numel() * t.element_size() for t in tensors)
+    return sum(t.numel() * t.element_size() for t in tensors) + (0 if style.tail is None else style.tail.num_bytes)
 
 
 class Clock:

@@ -1,6 +1,8 @@
 """The engine: caches change nothing but the time, and a picture depends on its own seed and drawing alone."""
 
 import threading
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,30 @@ def test_a_picture_does_not_depend_on_its_batch(tiny_model: Path, drawing: Condi
     assert torch.equal(together[1], together[3])
     for i, seed in enumerate([3, 5, 8]):
         assert torch.allclose(make(fresh(), drawing, [seed]), together[i : i + 1], atol=1e-5)
+
+
+def test_a_folded_style_changes_nothing_but_the_time(engine: RearrangeEngine, drawing: Condition) -> None:
+    folded = make(engine, drawing, [3])
+    style = engine._cache[3, PSI]
+    assert style.tail is not None
+    engine._cache[3, PSI] = replace(style, tail=None)
+    assert torch.allclose(make(engine, drawing, [3]), folded, atol=1e-5)
+    assert engine.recall([3, 5], PSI).tail is None  # several styles are not folded
+
+
+def test_what_is_folded_counts_in_the_cache_and_leaves_with_its_style(
+    engine: RearrangeEngine, drawing: Condition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(engine, drawing, [0])
+    style = engine._cache[0, PSI]
+    assert style.tail is not None
+    assert engine._cache_bytes == module._num_bytes(replace(style, tail=None)) + style.tail.num_bytes
+    monkeypatch.setattr(module, "CACHE_BYTES", 3 * engine._cache_bytes)
+    size, gone = engine._cache_bytes, weakref.ref(style.tail)
+    del style
+    for seed in range(1, 100):
+        engine.recall([seed], PSI)
+    assert len(engine._cache) == 3 and engine._cache_bytes == 3 * size and gone() is None
 
 
 def test_a_drawing_changes_the_picture_and_blank_or_powerless_ones_do_not(engine: RearrangeEngine, drawing: Condition) -> None:

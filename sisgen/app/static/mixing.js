@@ -12,8 +12,9 @@ const TABS = { mask: "Mask", scribble: "Scribble", sketch: "Sketch" };
 const IN_CLASSES = ["mask", "scribble"];
 const NOTHING = new Uint8Array(CELLS).fill(EMPTY);
 
-/** The drawing of a kind that its tab holds, of this visit or of the last one; an empty one where there is none. */
-const held = (kind) => session.studios.get(tabOf(kind))?.held(kind) ?? NOTHING;
+/** The drawing of a kind that its tab holds, of this visit or of the last one; null where there is none. */
+const found = (kind) => session.studios.get(tabOf(kind))?.held(kind) ?? null;
+const held = (kind) => found(kind) ?? NOTHING;
 
 export class Mixing {
   /** studio: the tab, with `kind`, `find` and `remix()` for when the mix has changed */
@@ -62,7 +63,8 @@ export class Mixing {
 
   /** The tab is shown again: what was drawn elsewhere meanwhile counts. */
   refresh() {
-    if (this.kind && this.live && !same(this.map, held(this.kind))) this.set({ map: held(this.kind).slice() });
+    const now = this.kind && this.live ? found(this.kind) : null;
+    if (now && !same(this.map, now)) this.set({ map: now.slice() });
   }
 
   /** The studio turns from one kind of lines to another: where that is the one mixed in, the two change places; its map, else null. */

@@ -367,8 +367,8 @@ def _map_style(styles: Sequence[Style], merge: Callable[[list[torch.Tensor]], to
     features = [memory.features for memory in memories]
     joined = Features(map=merge([f.map for f in features]), rgb=merge([f.rgb for f in features]))
     tensors = {f.name: merge([getattr(m, f.name) for m in memories]) for f in fields(StyleMemory) if f.name != "features"}
-    rest = {name: merge([getattr(style, name) for style in styles]) for name in ("ws", "images", "labels")}
-    return Style(memory=StyleMemory(features=joined, **tensors), kept=styles[0].kept, **rest)
+    ws, images, labels = (merge([getattr(style, name) for style in styles]) for name in ("ws", "images", "labels"))
+    return Style(memory=StyleMemory(features=joined, **tensors), kept=styles[0].kept, ws=ws, images=images, labels=labels)
 
 
 def _num_bytes(style: Style) -> int:

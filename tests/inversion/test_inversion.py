@@ -161,7 +161,8 @@ def test_everything_of_an_edited_photograph_is_that_of_its_new_rows(photo_pipeli
     edited = photo_pipeline.edit(inversion, direction, 4.0)
     steps = engine.generator.hypercolumn(edited.ws)
     assert torch.equal(edited.image, steps[-1].rgb) and float((edited.image - inversion.image).abs().max()) > 1e-2
-    torch.testing.assert_close(edited.proxy.probs, engine.clusters({step.resolution: step.map for step in steps}).probs, atol=1e-5, rtol=1e-4)
+    probs = engine.clusters({step.resolution: step.map for step in steps}).probs
+    torch.testing.assert_close(edited.proxy.probs, probs, atol=1e-5, rtol=1e-4)
     assert float((edited.proxy.probs - inversion.proxy.probs).abs().max()) > 1e-2  # what it was before
 
     # The labels move where the reader sees a change, and only there.

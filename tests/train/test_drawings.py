@@ -9,7 +9,7 @@ from sisgen.metrics.edges import near
 from sisgen.train.drawings.fields import kept, thicken, wobble
 from sisgen.train.drawings.kinds import DrawingSource, vary_depth
 from sisgen.train.drawings.scribbles import draw_scribbles, free_strokes, inner_distance
-from sisgen.train.drawings.sketches import edge_view
+from sisgen.train.drawings.sketches import draw_canny, draw_sketches, edge_view
 from sisgen.train.evaluation.scribbles import FORMS, make_scribbles
 from sisgen.train.loop import generator_for
 
@@ -65,6 +65,12 @@ def test_lines_lie_where_the_picture_has_edges(portraits, kind: str, least: floa
     strong = near(edges > edges.flatten(1).quantile(0.8, dim=1)[:, None, None, None], 2.0)
     assert 0.01 < float(lines.float().mean()) < 0.25
     assert float((lines & strong).sum() / lines.sum()) > least
+
+
+def test_soft_pictures_have_lines_too(portraits) -> None:
+    soft = portraits.images * 0.3
+    for lines in (draw_canny(soft, sources()), draw_sketches(soft, portraits.labels, L, sources())):
+        assert float((lines.flatten(1).sum(dim=1) > 30).float().mean()) > 0.8
 
 
 def test_edge_view_is_differentiable_and_blind_to_brightness(portraits) -> None:

@@ -11,6 +11,7 @@ from sisgen.data.degrade import draw
 from sisgen.nets.lines import canny, edge_strength, gaussian_blur, luminance, soft_edges
 from sisgen.train.drawings.fields import kept, smooth_field, thicken, wobble
 
+STRONG = 0.8  # Sobel magnitude of the strongest edges of a crisp picture
 ROUNDS = 24  # of edge tracking: a drawing needs no more
 
 
@@ -25,8 +26,9 @@ def draw_canny(images: torch.Tensor, sources: Sequence[torch.Generator]) -> torc
         Float [B, 1, H, W], 0 or 1.
     """
     u = draw(sources, 5, device=images.device)
-    low = (0.05 + 0.22 * u[:, 0])[:, None, None, None]
-    lines = canny(luminance(images), low, low * (1.5 + 1.5 * u[:, 1])[:, None, None, None], rounds=ROUNDS)
+    gray = luminance(images)
+    low = (0.05 + 0.22 * u[:, 0])[:, None, None, None] * _softness(gray)
+    lines = canny(gray, low, low * (1.5 + 1.5 * u[:, 1])[:, None, None, None], rounds=ROUNDS)
     lines = thicken(lines, torch.where(u[:, 2] < 0.2, 2, 1))
     share = torch.where(u[:, 3] < 0.3, 0.6 + 0.4 * u[:, 4], torch.ones_like(u[:, 3]))
     return lines * kept(sources, images.shape[-1], share).to(lines)
@@ -89,8 +91,14 @@ def _strong_lines(images: torch.Tensor, simple: torch.Tensor, low: torch.Tensor)
     """Canny lines of the picture, without its fine detail where `simple` [B] is large."""
     gray = luminance(images)
     gray = torch.lerp(gray, gaussian_blur(gray, 1.5 * images.shape[-1] / 128), simple[:, None, None, None])
-    level = (0.08 + 0.3 * low)[:, None, None, None]
+    level = (0.08 + 0.3 * low)[:, None, None, None] * _softness(gray)
     return canny(gray, level, 2 * level, sigma=1.4, rounds=ROUNDS)
+
+
+def _softness(gray: torch.Tensor) -> torch.Tensor:
+    """How far thresholds must come down for a soft picture to have lines at all: [B, 1, 1, 1] in [0.15, 1]."""
+    top = edge_strength(gaussian_blur(gray, 1.4)).flatten(1).quantile(0.97, dim=1)
+    return (top / STRONG).clamp(0.15, 1.0)[:, None, None, None]
 
 
 def _borders(labels: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:

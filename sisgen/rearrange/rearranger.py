@@ -88,7 +88,8 @@ class ProxyEmbedding(nn.Module):
     def forward(self, probs: torch.Tensor) -> torch.Tensor:
         x = fold_conv(channels_last(probs), self.enter, self.fold)
         y = F.relu(self.near(F.relu(x)))
-        y = y + self.far(y)
+        with torch.autocast(probs.device.type, enabled=False):  # oneDNN's bf16 kernel for a dilated convolution's gradient gives NaN at times
+            y = y + self.far(y.float()).to(y.dtype)
         return self.leave(torch.cat([x, y], dim=1))
 
 
@@ -182,7 +183,7 @@ class Rearranger(nn.Module):
     def attend(self, target: ProxyMask, memory: StyleMemory, bias: torch.Tensor | None = None) -> Features:
         """Attention alone (eq. 1), without keeping what agrees; `bias` takes the place of `attention_bias()`."""
         size, bias = self.config.resolution, self.attention_bias() if bias is None else bias
-        queries = _as_rows(self.query(target.probs))  # [B, T, d]
+        queries = F.normalize(self.query(target.probs).permute(0, 2, 3, 1), dim=3).flatten(1, 2)  # [B, T, d]
         out = attend(queries * self.temperature.exp(), memory.keys, memory.values, bias)  # [B, T, C + 3]
         out = out.unflatten(1, (size, size)).permute(0, 3, 1, 2)  # [B, C + 3, h, w]
         return Features(map=out[:, :-3], rgb=out[:, -3:])
@@ -281,16 +282,6 @@ def agreement(target: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
 def _mix(a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     # Bf16 training mixes types. The outcome is laid out as b, so that a plain sample and its own rearrangement stay alike bit for bit.
     return torch.lerp(b, a.to(b.dtype), 1 - weight.to(b.dtype))
-
-
-def _as_rows(embedding: torch.Tensor) -> torch.Tensor:
-    """Unit vectors of all places: [B, d, h, w] -> [B, h * w, d], along neighbours in memory where no gradients are taken.
-
-    Gradients laid out that way make oneDNN's bf16 kernel for the weights of a dilated convolution give NaN now and then (torch 2.13).
-    """
-    if torch.is_grad_enabled():
-        return F.normalize(embedding, dim=1).flatten(2).transpose(1, 2)
-    return F.normalize(embedding.permute(0, 2, 3, 1), dim=3).flatten(1, 2)
 
 
 def _to_grid(probs: torch.Tensor, size: int) -> torch.Tensor:

@@ -88,7 +88,7 @@ class ProxyEmbedding(nn.Module):
     def forward(self, probs: torch.Tensor) -> torch.Tensor:
         x = fold_conv(channels_last(probs), self.enter, self.fold)
         y = F.relu(self.near(F.relu(x)))
-        with torch.autocast(probs.device.type, enabled=False):  # oneDNN's bf16 kernel for a dilated convolution's gradient gives NaN at times
+        with torch.autocast(probs.device.type, enabled=False):  # bf16 gradients of a dilated convolution are NaN at times (oneDNN)
             y = y + self.far(y.float()).to(y.dtype)
         return self.leave(torch.cat([x, y], dim=1))
 

@@ -8,7 +8,6 @@ lines. `python -m sisgen evaluate --conditions --baselines FOLDER` takes its coa
 from __future__ import annotations
 
 import argparse
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from sisgen.devices import pick_device
 from sisgen.engines.rearrange import latents
@@ -27,13 +25,12 @@ from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.edges import load_edges
 from sisgen.nets.pyramid import pyramid_distance
 from sisgen.nets.reader import Reader
-from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages, load_squeezenet
+from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet
 from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part, training_notes
 from sisgen.train.command import finish, start
-from sisgen.train.distributed import Processes
 from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
 from sisgen.train.drawings.sketches import edge_view
-from sisgen.train.ema import update_ema
+from sisgen.train.encoding import EncodingTask
 from sisgen.train.evaluation.mixing import mix_pictures, show_lines, splits_of
 from sisgen.train.judges import load_reader
 from sisgen.train.loop import StepInfo, generator_for
@@ -56,7 +53,7 @@ class BaselineTrainConfig:
     bf16: bool = False
 
 
-class BaselineTask:
+class BaselineTask(EncodingTask):
     """The work of one training of a baseline; see `sisgen.train.loop.Task`.
 
     Args:
@@ -80,33 +77,14 @@ class BaselineTask:
         squeezenet: SqueezeNet | None = None,
         device: torch.device | None = None,
     ) -> None:
+        super().__init__(config, generator, encoder, squeezenet=squeezenet, device=device)
         self.name = f"{config.kind}_baseline"
         self.config, self.source = config, source
-        self.processes = Processes()
-        self.device = self.processes.device(device or torch.device("cpu"))
-        self.generator = generator.eval().requires_grad_(False)
-        self.generator.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.reader = reader.eval().requires_grad_(False).to(self.device)
-        self.encoder = encoder.train().requires_grad_(True)
-        self.encoder.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.encoder).eval().requires_grad_(False)
-        self.squeezenet = None if squeezenet is None else squeezenet.to(self.device)
-        self.optimizer = torch.optim.Adam(self.encoder.parameters(), lr=config.lr, betas=(0.9, 0.99))
-
-    def networks(self) -> Mapping[str, nn.Module]:
-        """Name everything that a snapshot holds."""
-        return {"encoder": self.encoder, "encoder_ema": self.average}
-
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """Name the optimizers."""
-        return {"encoder": self.optimizer}
 
     def step(self, info: StepInfo) -> dict[str, float]:
         """Draw samples, encode the drawings, decode and compare."""
-        seen = info.images_seen + info.batch_size
-        factor = min(1.0, seen / 500) * (1 - 0.9 * info.progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.lr * factor
+        self._set_rate(info)
         wanted, images, drawings = self._draw([generator_for(info.seed, i, stream=13) for i in info.sample_ids])
 
         # Forward.
@@ -114,20 +92,11 @@ class BaselineTask:
             z, deltas = self.encoder(self.encoder.shrink(show_lines(drawings)))
             ws = self.encoder.rows(self.generator, z, deltas).float()
             stats = self._compare(self.generator(ws), images)
-        spread = self.encoder.spread
-        stats["known"] = ((ws - wanted) / spread).square().mean()
-        stats["deltas"] = deltas[:, 1:].square().mean()
-        stats["typical"] = ((ws - self.generator.mapping.w_avg) / spread).square().mean()
+        stats |= self._row_terms(ws, wanted, deltas)
         loss = stats["pixels"] + sum(getattr(self.config, name) * value for name, value in stats.items() if name != "pixels")
 
         # Step.
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        parameters = list(self.encoder.parameters())
-        self.processes.average_gradients(parameters)
-        nn.utils.clip_grad_norm_(parameters, 5.0)
-        self.optimizer.step()
-        update_ema(self.average, self.encoder, batch=info.batch_size, images_seen=seen, half_life=self.config.ema_half_life, ramp=0.2)
+        self._descend(loss, info)
         return {name: float(self.processes.average(value.detach())) for name, value in stats.items()}
 
     @torch.no_grad()
@@ -150,12 +119,8 @@ class BaselineTask:
 
     def _compare(self, found: torch.Tensor, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Differences of what came back from the samples."""
-        stats = {"pixels": pyramid_distance(found, images), "edges": (edge_view(found) - edge_view(images)).abs().mean()}
-        if self.squeezenet is not None:
-            with torch.no_grad():
-                wanted = self.squeezenet.stages(images, PERCEPTUAL_STAGE)
-            stats["perceptual"] = compare_stages(self.squeezenet.stages(found, PERCEPTUAL_STAGE), wanted)
-        return stats
+        edges = (edge_view(found) - edge_view(images)).abs().mean()
+        return {"pixels": pyramid_distance(found, images), "edges": edges, **self._perceptual(found, images)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

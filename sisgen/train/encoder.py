@@ -9,7 +9,6 @@ from the mean style, are kept small, so that what is found can be edited and rea
 from __future__ import annotations
 
 import argparse
-import copy
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from sisgen.data.cache import PortraitCache
 from sisgen.devices import pick_device
@@ -31,11 +29,10 @@ from sisgen.io.images import save_grid, to_uint8
 from sisgen.io.weights import read_weights
 from sisgen.nets.pyramid import pyramid_distance
 from sisgen.nets.reader import Reader
-from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages, load_squeezenet
+from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet
 from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part, training_notes
 from sisgen.train.command import finish, start
-from sisgen.train.distributed import Processes
-from sisgen.train.ema import update_ema
+from sisgen.train.encoding import EncodingTask
 from sisgen.train.gan import Pictures
 from sisgen.train.judges import load_reader
 from sisgen.train.label_loss import class_weights, label_loss
@@ -65,7 +62,7 @@ class EncoderTrainConfig:
     bf16: bool = False
 
 
-class EncoderTask:
+class EncoderTask(EncodingTask):
     """The work of one encoder training; see `sisgen.train.loop.Task`.
 
     Args:
@@ -91,34 +88,16 @@ class EncoderTask:
         squeezenet: SqueezeNet | None = None,
         device: torch.device | None = None,
     ) -> None:
+        super().__init__(config, generator, encoder, squeezenet=squeezenet, device=device)
         self.config, self.pictures = config, pictures
-        self.processes = Processes()
-        self.device = self.processes.device(device or torch.device("cpu"))
-        self.generator = generator.eval().requires_grad_(False)
-        self.generator.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.encoder = encoder.train().requires_grad_(True)
-        self.encoder.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.encoder).eval().requires_grad_(False)
-        self.squeezenet = None if squeezenet is None else squeezenet.to(self.device)
         self.reader = None if reader is None else reader.eval().requires_grad_(False).to(self.device)
         if self.reader is not None:
             typical = self.reader.read(self._real([generator_for(0, i, stream=7) for i in range(16)]))
             self.weights = class_weights(typical, self.reader.config.num_labels, 0.3).to(self.device)
-        self.optimizer = torch.optim.Adam(self.encoder.parameters(), lr=config.lr, betas=(0.9, 0.99))
-
-    def networks(self) -> Mapping[str, nn.Module]:
-        """Name everything that a snapshot holds."""
-        return {"encoder": self.encoder, "encoder_ema": self.average}
-
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """Name the optimizers."""
-        return {"encoder": self.optimizer}
 
     def step(self, info: StepInfo) -> dict[str, float]:
         """Encode samples and pictures, decode them and compare."""
-        factor = min(1.0, (info.images_seen + info.batch_size) / 500) * (1 - 0.9 * info.progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.lr * factor
+        self._set_rate(info)
         sources = [generator_for(info.seed, i, stream=11) for i in info.sample_ids]
         wanted, images = self._batch(sources)
 
@@ -130,23 +109,13 @@ class EncoderTask:
             found = self.generator(ws)
             loss, stats = self._compare(found, images)
 
-        # What keeps the style rows together.
-        spread = self.encoder.spread
-        stats["known"] = ((ws[: len(wanted)] - wanted) / spread).square().mean() if len(wanted) else ws.new_zeros([])
-        stats["deltas"] = deltas[:, 1:].square().mean()
-        stats["typical"] = ((ws - self.generator.mapping.w_avg) / spread).square().mean()
-        for name in ("known", "deltas", "typical"):
-            loss = loss + getattr(self.config, name) * stats[name]
+        terms = self._row_terms(ws, wanted, deltas)
+        for name, term in terms.items():
+            loss = loss + getattr(self.config, name) * term
+        stats |= terms
 
         # Step.
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        parameters = list(self.encoder.parameters())
-        self.processes.average_gradients(parameters)
-        nn.utils.clip_grad_norm_(parameters, 5.0)
-        self.optimizer.step()
-        seen = info.images_seen + info.batch_size
-        update_ema(self.average, self.encoder, batch=info.batch_size, images_seen=seen, half_life=self.config.ema_half_life, ramp=0.2)
+        self._descend(loss, info)
         return {name: float(self.processes.average(value)) for name, value in stats.items()}
 
     @torch.no_grad()
@@ -192,12 +161,9 @@ class EncoderTask:
 
     def _compare(self, found: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Differences of reconstructions from what was encoded."""
-        stats = {"pixels": pyramid_distance(found, images)}
+        stats = {"pixels": pyramid_distance(found, images), **self._perceptual(found, images)}
         loss = stats["pixels"]
-        if self.squeezenet is not None:
-            with torch.no_grad():
-                wanted = self.squeezenet.stages(images, PERCEPTUAL_STAGE)
-            stats["perceptual"] = compare_stages(self.squeezenet.stages(found, PERCEPTUAL_STAGE), wanted)
+        if "perceptual" in stats:
             loss = loss + self.config.perceptual * stats["perceptual"]
         if self.reader is not None:
             labels = self.reader.read(images)

@@ -22,9 +22,9 @@ import torch
 
 from sisgen.conditions.mask import mask_condition
 from sisgen.devices import keep_freed_memory, pick_device
+from sisgen.engines.models import Defaults, ModelConfig
 from sisgen.engines.rearrange import RearrangeEngine
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config, channels_by_rule
-from sisgen.models import Defaults, ModelConfig
 from sisgen.nets.reader import Reader, preset
 from sisgen.nets.segmenter import Segmenter, SegmenterConfig
 from sisgen.pipeline import Pipeline

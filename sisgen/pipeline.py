@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sisgen.checks import check_number, check_seeds
 from sisgen.conditions.exemplar import exemplar_condition
 from sisgen.devices import pick_device
 from sisgen.editing.directions import Direction
 from sisgen.editing.styles import StyleRows
+from sisgen.engines.checks import check_number, check_seeds
 from sisgen.engines.drawings import check_drawings
+from sisgen.engines.models import ModelConfig, list_directions, load_engine, load_shipped_squeezenet, read_config
 from sisgen.engines.rearrange import RearrangeEngine, latents
 from sisgen.engines.request import CHUNK, GivenStyle, check_photo, check_style, describe_request, read_labels, synthesize_style
 from sisgen.errors import CheckpointError, InputError
@@ -29,7 +30,6 @@ from sisgen.inversion.files import load_inversion, save_inversion
 from sisgen.inversion.inversion import Inversion, invert, move_rows
 from sisgen.inversion.photo import Box, cut_photo
 from sisgen.inversion.refine import Progress, Stop
-from sisgen.models import ModelConfig, list_directions, load_engine, load_shipped_squeezenet, read_config
 from sisgen.nets.squeezenet import SqueezeNet
 from sisgen.types import Condition, LabelSet, Result
 

@@ -11,7 +11,6 @@ LAYERS = [  # high -> low; names in one row are independent siblings
     {"app", "cli"},
     {"train"},
     {"pipeline"},
-    {"models"},
     {"engines"},
     {"inversion", "editing", "metrics"},
     {"conditions", "proxy", "rearrange"},
@@ -21,7 +20,7 @@ LAYERS = [  # high -> low; names in one row are independent siblings
     {"hub"},
     {"io"},
     {"types"},
-    {"shapes", "checks"},
+    {"shapes"},
     {"devices"},
     {"errors"},
 ]

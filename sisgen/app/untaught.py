@@ -65,10 +65,10 @@ def _bring_in(file: Path) -> Path:
 def _build(folder: Path, name: str, device: str | None) -> Pipeline:
     """Put the least parts around a generator that a pipeline takes."""
     from sisgen.devices import pick_device
+    from sisgen.engines.models import Defaults, ModelConfig
     from sisgen.engines.rearrange import RearrangeEngine
     from sisgen.generators.stylegan2 import StyleGAN2Config
     from sisgen.io.configs import from_dict, read_json
-    from sisgen.models import Defaults, ModelConfig
     from sisgen.nets.reader import Reader, ReaderConfig
     from sisgen.pipeline import Pipeline
     from sisgen.proxy.clusters import FeatureClusters, ProxyConfig

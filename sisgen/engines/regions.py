@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from sisgen.checks import check_seeds
+from sisgen.engines.checks import check_seeds
 from sisgen.engines.drawings import Drawings
 from sisgen.engines.rearrange import Clock, RearrangeEngine, RearrangingParts, Style, whole_labels
 from sisgen.errors import InputError

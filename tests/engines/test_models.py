@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
+from sisgen.engines.models import read_config
 from sisgen.errors import CheckpointError, InputError
 from sisgen.inversion.encoder import Encoder, encoder_config
 from sisgen.io.configs import read_json, to_dict, write_json
 from sisgen.io.models import fitted_elsewhere
 from sisgen.io.weights import read_weights
-from sisgen.models import read_config
 from sisgen.pipeline import Pipeline
 from sisgen.train.checkpoints import export_parts, load_generator, training_notes
 from sisgen.train.drawing_mapper import export_drawing_mapper, open_drawing_mapper
 from sisgen.train.segmenter import load_segmenter
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from sisgen.checks import MAX_SEED, MAX_SEEDS, check_number, check_seeds
+from sisgen.engines.checks import MAX_SEED, MAX_SEEDS, check_number, check_seeds
 from sisgen.errors import InputError
 
 

@@ -42,6 +42,8 @@ class RunningGaussian(nn.Module):
 
     def draw(self, noise: torch.Tensor) -> torch.Tensor:
         """Shape standard normal noise [B, D] like the latents of pictures."""
+        if not len(noise):
+            return noise
         jitter = 1e-4 * torch.eye(len(self.mean), device=noise.device)
         return self.mean + noise @ torch.linalg.cholesky(self.covariance + jitter).t()
 

@@ -192,16 +192,25 @@ def main(args: argparse.Namespace) -> int:
     teacher = copy.deepcopy(generator.mapping)
     if has_part(folder, MAPPING_FILE, {}):
         load_part(folder, MAPPING_FILE, teacher)
-    unpack = 1 if f"b{cache.size}.fromrgb.weight" in read_shapes(folder / f"{ENCODER_FILE}.safetensors") else 2
-    encoder = PictureEncoder(generator.config, cache.size, unpack=unpack)
-    load_part(folder, ENCODER_FILE, encoder)
-    means, deviations = encode_all(encoder.to(device), cache, device=device)
+    encoder = _load_encoder(folder, generator, cache.size).to(device)
+    if args.dry_run:  # which tells sizes only: a whole cache takes minutes
+        means = deviations = torch.zeros(len(cache), 2, generator.config.z_dim, device=device)
+    else:
+        means, deviations = encode_all(encoder, cache, device=device)
     config = PriorConfig()
     task = PriorTask(config, generator, teacher, means, deviations, seed=args.seed, device=device)
     seen = start(task, args, config, images=256 * 12_000, batch=256)
     if seen is not None:
         _export(Path(args.export or folder), folder, task, seen)
     return finish()
+
+
+def _load_encoder(folder: Path, generator: StyleGAN2, size: int) -> PictureEncoder:
+    """Load a model's encoder of pictures of this size."""
+    unpack = 1 if f"b{size}.fromrgb.weight" in read_shapes(folder / f"{ENCODER_FILE}.safetensors") else 2
+    encoder = PictureEncoder(generator.config, size, unpack=unpack)
+    load_part(folder, ENCODER_FILE, encoder)
+    return encoder
 
 
 def _export(target: Path, folder: Path, task: PriorTask, seen: int) -> None:

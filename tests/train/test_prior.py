@@ -1,9 +1,11 @@
 """The second stage of a warm start: the mapping brings a standard normal to where the latents of pictures are."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.modules.module import register_module_forward_hook
 
 from sisgen.cli.main import main
 from sisgen.data.cache import write_cache
@@ -99,6 +101,14 @@ def test_running_moments_find_mean_and_covariance() -> None:
     assert torch.allclose(torch.cov(drawn.t()), axes @ axes.t(), atol=0.4)
 
 
+def test_nothing_is_worked_out_where_nothing_is_drawn() -> None:
+    prior = RunningGaussian(2)
+    prior.covariance.neg_()  # no covariance of anything: it has no factor
+    assert prior.draw(torch.randn(0, 2)).shape == (0, 2)
+    with pytest.raises(torch.linalg.LinAlgError):
+        prior.draw(torch.randn(1, 2))
+
+
 def test_the_command_replaces_the_mapping_only_and_training_goes_on(tmp_path: Path) -> None:
     cache, model = str(tmp_path / "cache"), str(tmp_path / "model")
     write_cache(tmp_path / "cache", range(40), 16)
@@ -119,6 +129,26 @@ def test_the_command_replaces_the_mapping_only_and_training_goes_on(tmp_path: Pa
     assert main([*warm, "--start", model, "--images", "2", "--out", str(tmp_path / "again")]) == 0
     apart = (read_weights(tmp_path / "model" / "warmup_mapping.safetensors")["fc0.weight"] - kept["fc0.weight"]).abs().max()
     assert float(apart) < 1.0
+
+
+def test_a_dry_run_encodes_nothing_and_misses_what_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_cache(tmp_path / "cache", range(40), 16)
+    model, data = str(tmp_path / "model"), ["--data", str(tmp_path / "cache")]
+    warm = ["train", "warmup", *data, "--images", "2", "--batch", "2", "--device", "cpu"]
+    assert main([*warm, "--export", model, "--out", str(tmp_path / "warm")]) == 0
+    ran: list[str] = []
+    fit = ["train", "prior", "--model", model, "--device", "cpu", "--dry-run", "--out", str(tmp_path / "prior")]
+    capsys.readouterr()
+    with register_module_forward_hook(lambda module, *_: ran.append(type(module).__name__)):
+        assert main([*fit, *data]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert ran == [] and told["task"] == "prior" and told["mapping parameters"] > 0
+    assert not (tmp_path / "prior").exists()
+    assert main([*fit, "--data", str(tmp_path / "nowhere")]) == 2
+    assert "finished cache" in capsys.readouterr().err
+    (tmp_path / "model" / "warmup_encoder.safetensors").unlink()
+    assert main([*fit, *data]) == 2
+    assert "run `sisgen train warmup` first" in capsys.readouterr().err
 
 
 def test_a_model_without_an_encoder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,6 +64,14 @@ def class_number(text: str) -> int:
     return int(text)
 
 
+def region(text: str) -> tuple[str, int]:
+    """Read a class and the seed whose style it takes: CLASS=SEED."""
+    name, _, value = text.rpartition("=")
+    if not name.strip():
+        raise argparse.ArgumentTypeError(f"a class and a seed were expected, such as hair=7, but it is {_short(text)}")
+    return name.strip(), seed(value)
+
+
 def number(low: float, high: float = math.inf) -> Callable[[str], float]:
     """Make an argument type: a finite number in [low, high]."""
 

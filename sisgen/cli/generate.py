@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from sisgen.cli.arguments import number, seed
 from sisgen.cli.drawings import KINDS, DrawingReader, add_drawing_arguments
-from sisgen.cli.photos import read_photo
+from sisgen.cli.styles import add_style_arguments, collect_regions, read_style
 from sisgen.errors import InputError, SisgenError
 from sisgen.hub import DEFAULT_MODEL
 from sisgen.hub.bar import download_bar
 
 if TYPE_CHECKING:
-    from sisgen.inversion.inversion import Inversion
+    from sisgen.engines.request import GivenStyle
     from sisgen.pipeline import Pipeline
     from sisgen.types import Condition
 
@@ -51,8 +51,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model name, folder, zip, address or Hub id (default: %(default)s)")
     parser.add_argument("--revision", help="commit, tag or branch of a model on the Hub (default: the newest)")
     add_drawing_arguments(parser)
-    words = "take the style of this photograph: a picture, or a file of `sisgen invert`"
-    parser.add_argument("--style", type=Path, metavar="FILE", help=words)
+    add_style_arguments(parser)
     parser.add_argument("--seeds", type=seed, nargs="+", default=[0], metavar="SEED", help="one picture a seed and drawing (default: 0)")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the pictures (default: %(default)s)")
     parser.add_argument("--truncation", type=number(0.0, 1.5), help="0 typical .. 1 varied (default: the model's)")
@@ -74,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     given = {kind: path for kind in KINDS if (path := getattr(args, kind)) is not None}
     if args.weights is not None and len(args.weights) != len(given):
         raise InputError(f"--weights must hold one number a drawing, but it holds {len(args.weights)} for {len(given)}; give as many.")
+    regions = collect_regions(args.region)
     jobs = plan_jobs(given, args.seeds, args.out, overwrite=args.overwrite)
     skipped = len(unique(args.seeds)) * len(jobs) - sum(len(job.outputs) for job in jobs)
 
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     guard_decoders()
     with download_bar() as report:
         pipe = Pipeline.from_pretrained(args.model, device=args.device, revision=args.revision, report=report)
-    style = None if args.style is None else read_photo(pipe, args.style, "--style")
+    style = read_style(pipe, args.style, regions)
     errors = run_jobs(pipe, jobs, args, style, single=not any(path.is_dir() for path in given.values()))
     report_errors(args.out, errors)
     written = sum(len(job.outputs) for job in jobs) - sum(entry["pictures"] for entry in errors)
@@ -121,9 +121,7 @@ def plan_jobs(given: Mapping[str, Path], seeds: Sequence[int], out: Path, *, ove
     return jobs
 
 
-def run_jobs(
-    pipe: Pipeline, jobs: Sequence[Job], args: argparse.Namespace, style: Inversion | None, *, single: bool
-) -> list[dict[str, Any]]:
+def run_jobs(pipe: Pipeline, jobs: Sequence[Job], args: argparse.Namespace, style: GivenStyle, *, single: bool) -> list[dict[str, Any]]:
     """Make all pictures; a failed drawing of a folder does not stop the others.
 
     Returns:
@@ -149,7 +147,7 @@ def run_jobs(
 def run_job(
     reader: DrawingReader,
     job: Job,
-    style: Inversion | None,
+    style: GivenStyle,
     *,
     weights: Sequence[float] | None = None,
     truncation: float | None = None,
@@ -160,7 +158,7 @@ def run_job(
     Args:
         reader: reads drawings for the model.
         job: the drawings and where their pictures go.
-        style: a photograph whose style all pictures take; `None` takes those of the seeds.
+        style: a photograph whose style all pictures take, or `Regions`; `None` takes those of the seeds.
         weights: one a drawing; `None` weighs them alike.
         truncation: psi; `None` takes the model's own.
         strength: 0 plain sample, 1 follows the drawings.

@@ -99,6 +99,7 @@ def describe_request(drawings: Drawings | None, style: GivenStyle) -> dict[str, 
         notes["weights"] = [round(weight, 4) for weight in drawings.weights]
     notes["style"] = {type(None): "seeds", Regions: "regions", StyleRows: "rows"}.get(type(style), "photo")
     if isinstance(style, Regions):
+        notes["base"] = "seeds" if style.base is None else "photo"
         notes["regions"] = {name: "photo" if isinstance(one, Inversion) else one for name, one in style.sources.items()}
     return notes
 

@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from sisgen.cli.arguments import Parser, count, number, seed
+from sisgen.cli.arguments import Parser, count, number, region, seed
 
 
 @pytest.mark.parametrize(("text", "value"), [("0", 0), ("4294967295", 2**32 - 1)])
@@ -35,6 +35,19 @@ def test_number():
 def test_no_number(text):
     with pytest.raises(argparse.ArgumentTypeError, match=r"a number from 0 to 1\.5 was expected"):
         number(0, 1.5)(text)
+
+
+def test_region():
+    assert region("upper lip=7") == ("upper lip", 7)
+    assert region("a=b = 12") == ("a=b", 12)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("hair", "such as hair=7"), ("=7", "such as hair=7"), ("", "hair=7"), ("hair=-1", "a seed must be")]
+)
+def test_no_region(text, words):
+    with pytest.raises(argparse.ArgumentTypeError, match=words):
+        region(text)
 
 
 def test_late_arguments_are_added_once_and_only_when_needed():

@@ -11,11 +11,13 @@ from PIL import Image
 
 from sisgen.cli.generate import plan_jobs, report_errors
 from sisgen.cli.main import main
+from sisgen.conditions.mask import mask_condition
+from sisgen.engines.regions import Regions
 from sisgen.errors import InputError
 from sisgen.io.configs import read_json, write_json
 from sisgen.io.files import sha256_of
-from sisgen.io.images import load_image, read_png_text, save_png
-from sisgen.io.labels import write_labels
+from sisgen.io.images import load_image, read_png_text, save_png, to_uint8
+from sisgen.io.labels import read_labels, write_labels
 from sisgen.io.weights import read_weights, save_weights
 from sisgen.types import LabelSet
 
@@ -82,6 +84,11 @@ def test_errors_are_listed_and_cleared(tmp_path):
         ["--truncation", "9"],
         ["--strength", "inf"],
         ["--mask", "gone.png"],
+        ["--region", "hair"],
+        ["--region", "=7"],
+        ["--region", "hair=blue"],
+        ["--region", f"hair={2**32}"],
+        ["--region", "hair=7", "--region", "hair=8"],
     ],
 )
 def test_bad_arguments_exit_with_2_and_write_nothing(tmp_path, words, capsys, monkeypatch):
@@ -137,6 +144,33 @@ def test_a_wide_mask_gives_a_wide_picture(tiny_model, tmp_path):
 def test_without_a_mask_there_are_plain_samples(tiny_model, tmp_path):
     assert generate(tiny_model, "--seeds", 3, "--out", tmp_path / "out") == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["sample_seed3.png"]
+
+
+def test_classes_take_their_style_from_other_seeds(tiny_model, tiny_pipeline, mask, tmp_path):
+    words = ["--mask", mask, "--seeds", 3, "--region", "skin=5", "--region", "hair=8"]
+    assert generate(tiny_model, *words, "--out", tmp_path / "parts") == 0
+    assert generate(tiny_model, *words[:4], "--out", tmp_path / "plain") == 0
+
+    settings = json.loads(read_png_text(tmp_path / "parts" / "mask_seed3.png")["sisgen"])
+    assert (settings["style"], settings["base"], settings["regions"]) == ("regions", "seeds", {"skin": 5, "hair": 8})
+    labels = read_labels(mask, tiny_pipeline.labels)
+    style = Regions(sources=settings["regions"])
+    again = tiny_pipeline(mask_condition(labels, tiny_pipeline.labels, 32), seeds=[settings["seed"]], style=style).images
+    made, plain = (load_image(tmp_path / name / "mask_seed3.png") for name in ("parts", "plain"))
+    assert np.array_equal(made, to_uint8(again)[0]), "the settings are all that it takes"
+    assert not np.array_equal(made, plain)
+    assert "regions" not in json.loads(read_png_text(tmp_path / "plain" / "mask_seed3.png")["sisgen"])
+
+
+def test_regions_that_no_picture_can_have_are_told_once(tiny_model, mask, tmp_path, capsys):
+    masks = touch(tmp_path / "masks")
+    shutil.copy(mask, masks / "one.png")
+
+    assert generate(tiny_model, "--mask", masks, "--region", "tail=1", "--out", tmp_path / "out") == 2
+    complaint = capsys.readouterr().err
+    assert "Regions must be classes of background, skin, hair, hat, but 'tail' came" in complaint
+    assert complaint.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_in_a_folder_the_good_ones_are_written_and_the_bad_ones_listed(tiny_model, mask, tmp_path, capsys):

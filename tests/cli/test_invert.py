@@ -1,5 +1,6 @@
 """`sisgen invert`, and what `generate` makes of its files."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sisgen.cli.main import main
 from sisgen.engines.rearrange import latents
 from sisgen.inversion.encoder import Encoder, encoder_config
 from sisgen.io.configs import to_dict
-from sisgen.io.images import load_image, save_png, to_uint8
+from sisgen.io.images import load_image, read_png_text, save_png, to_uint8
 from sisgen.io.labels import read_labels, write_labels
 from sisgen.pipeline import Pipeline
 from sisgen.train.checkpoints import export_parts, load_generator
@@ -60,6 +61,12 @@ def test_a_photograph_becomes_files_that_generate_takes(
     write_labels(tmp_path / "edited.png", np.where(labels == 1, 2, 1), pipe.labels)
     assert call("generate", model, tmp_path / "edited", *style, "--mask", str(tmp_path / "edited.png")) == 0
     assert np.abs(load_image(tmp_path / "edited" / "edited_seed0.png").astype(int) - reconstruction).max() > 1
+
+    # One class of the photograph from a seed.
+    words = [*style, "--mask", str(tmp_path / "me" / "me_labels.png"), "--region", f"{pipe.labels.names[labels[0, 0]]}=5"]
+    assert call("generate", model, tmp_path / "part", *words) == 0
+    assert np.abs(load_image(tmp_path / "part" / "me_labels_seed0.png").astype(int) - reconstruction).max() > 1
+    assert json.loads(read_png_text(tmp_path / "part" / "me_labels_seed0.png")["sisgen"])["base"] == "photo"
 
     # The shape of a picture, in the styles of seeds.
     assert call("generate", model, tmp_path / "shape", "--exemplar", str(photo), "--seeds", "1", "2") == 0

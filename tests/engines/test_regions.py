@@ -33,7 +33,7 @@ def test_one_style_in_every_region_is_the_plain_result(tiny_pipeline: Pipeline, 
 def test_a_source_is_seen_in_its_own_region_alone(tiny_pipeline: Pipeline, drawing: Condition) -> None:
     plain = tiny_pipeline(drawing, seeds=[3]).images
     mixed = tiny_pipeline(drawing, seeds=[3], style=Regions(sources={"hat": 5}))
-    assert mixed.settings["regions"] == {"hat": 5}  # all that it takes to make it again
+    assert mixed.settings["regions"] == {"hat": 5} and mixed.settings["base"] == "seeds"  # all that it takes to make it again
     change = (mixed.images - plain).abs().mean(dim=1)[0]
     assert float(change[20:, 20:].mean()) > 1e-2 and float(change[20:, 20:].mean()) > 5 * float(change[:12, :12].mean())
 

@@ -43,7 +43,7 @@ class ProjectedDiscriminator(nn.Module):
     @torch.no_grad()
     def observe(self, stages: Mapping[str, torch.Tensor], decay: float = 0.99) -> None:
         """Follow the size of the features of real pictures, so that every stage comes in at unit variance."""
-        sizes = torch.stack([stages[name].square().mean().sqrt() for name in STAGES])
+        sizes = torch.stack([stages[name].float().square().mean().sqrt() for name in STAGES])
         self.scale.copy_(torch.where(self.scale == 0, sizes, self.scale.lerp(sizes, 1 - decay)))
 
     def forward(self, stages: Mapping[str, torch.Tensor]) -> torch.Tensor:

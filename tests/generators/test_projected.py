@@ -42,6 +42,14 @@ def test_features_come_in_at_unit_size_whatever_their_scale() -> None:
         assert torch.allclose(first(stages(3)), second({name: 5 * x for name, x in stages(3).items()}), atol=1e-5)
 
 
+def test_sizes_are_followed_in_bf16_training() -> None:
+    first, second = judge(), judge()
+    for seed in (4, 5):
+        first.observe(stages(seed))
+        second.observe({name: x.bfloat16() for name, x in stages(seed).items()})
+    assert torch.allclose(first.scale, second.scale, rtol=1e-2)
+
+
 def test_mixing_is_frozen_and_heads_learn_to_tell_pictures_apart() -> None:
     net = judge()
     learned = [p for p in net.parameters() if p.requires_grad]

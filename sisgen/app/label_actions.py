@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sisgen.app.models import is_private
 from sisgen.app.training.jobs import job_folder, new_token, read_job, read_wanted, write_job
 from sisgen.app.training.preview import read_pairs
 from sisgen.app.training.saved import pack_model, save_model
@@ -113,7 +114,7 @@ def save_training(context: Context, token: str, title: object) -> dict[str, Any]
     model = Path(str(state.get("model", "")))
     if state.get("phase") != "done" or not model.is_dir():
         raise InputError("There is no finished training to save; train first.")
-    name = save_model(model, title, mine=state.get("saved"), masks=_masks(folder))
+    name = save_model(model, title, mine=state.get("saved"), masks=_masks(folder), visitors=not is_private(context.settings))
     context.trainings.note_saved(token, name)
     context.registry.forget(name)
     return {"name": name, **describe_training(context, token)}

@@ -7,6 +7,7 @@ import json
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ from sisgen.app.models import why_no_training
 from sisgen.app.serve.live import Lane
 from sisgen.app.settings import Settings, default_examples
 from sisgen.app.training.insight import unsure_share
-from sisgen.app.training.jobs import job_folder, read_wanted, tidy_jobs
+from sisgen.app.training.jobs import job_folder, read_wanted, write_job
 from sisgen.app.training.preview import arrange
+from sisgen.app.training.quota import VISITORS, saved_folder
 from sisgen.app.training.runner import Trainings
 from sisgen.app.training.saved import read_title
 from sisgen.errors import InputError
 from sisgen.hub.archive import unpack
+from sisgen.io.configs import write_json
 from sisgen.pipeline import Pipeline
 
 CLASSES = [{"name": "left", "color": [200, 40, 40]}, {"name": "right", "color": [40, 40, 200]}]
@@ -157,13 +160,15 @@ def test_a_grid_becomes_pairs_one_above_the_other() -> None:
     assert arrange(grid[:8], 4, (0, 2)).shape == (8, 32, 3), "another layout stays as it is"
 
 
-def test_old_and_many_jobs_are_removed(context: Context) -> None:
-    for number in range(25):
-        job_folder(f"{number:024d}").mkdir(parents=True)
-    tidy_jobs(keep=f"{0:024d}")
-    left = [path.name for path in job_folder("x" * 24).parent.iterdir()]
-    assert len(left) == 20
-    assert f"{0:024d}" in left
+@pytest.mark.parametrize("host", [None, "0.0.0.0"])
+def test_what_visitors_save_on_a_public_page_is_marked(context: Context, tiny_model: Path, host: str | None) -> None:
+    context = replace(context, settings=Settings(model="tiny", host=host, allow_training=True))
+    token = "x" * 24
+    job = write_job(read_wanted(wanted()), token, source=tiny_model, resolution=32, device="cpu")
+    write_json(job.folder / "state.json", {"phase": "done", "model": str(tiny_model)})
+    saved = label_actions.save_training(context, token, "My Halves")
+    assert saved["saved"] == "my-halves" and context.registry.names == ("tiny", "my-halves")
+    assert (saved_folder("my-halves") / VISITORS).exists() == (host is not None)
 
 
 def test_a_look_teaches_in_seconds_and_names_the_next_sample(context: Context) -> None:

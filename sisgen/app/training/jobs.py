@@ -6,8 +6,6 @@ import hashlib
 import json
 import re
 import secrets
-import shutil
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +27,6 @@ MAX_CLASSES = 24
 MAX_SAMPLES = 32
 MAX_SHOWN = 48  # candidates that are looked at
 MAX_MINUTES = 180.0
-MAX_JOBS, MAX_AGE = 20, 24 * 3600.0  # kept folders, seconds since their last change
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,40}")
 
 
@@ -238,16 +235,6 @@ def read_state(folder: Path) -> dict[str, Any]:
         return read_json(folder / "state.json")
     except SisgenError:
         return {}
-
-
-def tidy_jobs(keep: str | None = None) -> None:
-    """Remove jobs that are too old or too many; `keep` is the one that stays in any case."""
-    root = jobs_root()
-    folders = [path for path in root.iterdir() if path.is_dir() and path.name != keep] if root.is_dir() else []
-    newest = sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)
-    for i, folder in enumerate(newest):
-        if i >= MAX_JOBS - 1 or time.time() - folder.stat().st_mtime > MAX_AGE:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _digest(wanted: Wanted) -> str:

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sisgen.app.training.jobs import Job, job_folder, read_state, tidy_jobs
+from sisgen.app.training.jobs import Job, job_folder, read_state
+from sisgen.app.training.quota import make_room, saved_folder
 from sisgen.errors import InputError
+from sisgen.hub.places import is_model
 from sisgen.io.configs import write_json
 
 GRACE = 5.0  # seconds that a stopped training has for its last step and snapshot
@@ -66,7 +68,7 @@ class Trainings:
         self.check_allowed()
         with self._lock:
             self.check_free()
-            tidy_jobs(keep=job.folder.name)
+            make_room([job.folder])
             before = read_state(job.folder)
             state = {"phase": "running", "stage": "look", "done": 0.0, "minutes": job.minutes, "saved": before.get("saved")}
             run = _Run(job, _spawn(job), state)
@@ -91,16 +93,18 @@ class Trainings:
         return state or {"phase": "none"}
 
     def note_saved(self, token: str, name: str) -> None:
-        """Remember under which name a job's model was saved."""
+        """Remember under which name a job's model was saved; what is oldest makes room for it."""
         run = self._run
         if run is not None and run.job.folder.name == token:
             run.state["saved"] = name
         write_json(job_folder(token) / "state.json", {**self.state(token), "saved": name})
         self._saved = list(dict.fromkeys([*self._saved, name]))
+        running = [] if run is None or run.process.poll() is not None else [run.job.folder]
+        make_room([saved_folder(name), job_folder(token), *running])
 
     def saved_names(self) -> tuple[str, ...]:
-        """Name the models that were saved since the server started."""
-        return tuple(self._saved)
+        """Name the models that were saved since the server started and are still there."""
+        return tuple(name for name in self._saved if is_model(saved_folder(name)))
 
     def close(self) -> None:
         """Stop what runs, and end it by force when it takes too long."""

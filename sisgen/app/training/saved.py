@@ -13,8 +13,9 @@ from typing import Any
 from sisgen.app.description import EXAMPLES
 from sisgen.app.models import PARTS
 from sisgen.app.training.jobs import PSI
+from sisgen.app.training.quota import NOTE, VISITORS, saved_folder
 from sisgen.errors import InputError
-from sisgen.hub.places import cache_folder, find_local, is_model_file
+from sisgen.hub.places import find_local, is_model_file
 from sisgen.io.configs import read_json, write_json
 from sisgen.io.files import replace_file
 from sisgen.io.labels import CLASS_NAME
@@ -41,7 +42,7 @@ def read_title(title: object) -> tuple[str, str]:
     return text, slug
 
 
-def save_model(model: Path, title: object, *, mine: str | None, masks: Sequence[Path]) -> str:
+def save_model(model: Path, title: object, *, mine: str | None, masks: Sequence[Path], visitors: bool = False) -> str:
     """Copy a trained model into the user's cache.
 
     Args:
@@ -49,6 +50,7 @@ def save_model(model: Path, title: object, *, mine: str | None, masks: Sequence[
         title: the visitor's name for it.
         mine: name under which this training was saved before and that may be replaced.
         masks: the painted masks, SEED.png each; they become the model's example drawings, their first sample its default one.
+        visitors: whether others than the people at this machine reach the page; then the model counts towards `quota.MAX_BYTES`.
 
     Returns:
         The name under which it is found.
@@ -57,7 +59,7 @@ def save_model(model: Path, title: object, *, mine: str | None, masks: Sequence[
         InputError: the name cannot be used, or another model has it.
     """
     shown, name = read_title(title)
-    target = cache_folder() / "checkpoints" / name
+    target = saved_folder(name)
     there = find_local(name)
     if there is not None and (name != mine or there.path.resolve() != target.resolve()):
         raise InputError(f"There is a model named {name!r} already; choose another name.")
@@ -67,6 +69,8 @@ def save_model(model: Path, title: object, *, mine: str | None, masks: Sequence[
         (staged / EXAMPLES).mkdir()
         for number, mask in enumerate(masks[:MOST_EXAMPLES], start=1):
             shutil.copyfile(mask, staged / EXAMPLES / f"{number}-your-sample-{mask.stem}.png")
+        if visitors:
+            (staged / VISITORS).write_text(NOTE, encoding="utf-8")
     return name
 
 
@@ -94,7 +98,7 @@ def pack_model(name: str, target: Path) -> Path:
     Raises:
         InputError: it is not there any more.
     """
-    folder = cache_folder() / "checkpoints" / name
+    folder = saved_folder(name)
     files = [path for path in sorted(folder.iterdir()) if is_model_file(path.name)] if folder.is_dir() else []
     if not files:
         raise InputError(f"The model {name!r} is not on this server any more; save it again.")

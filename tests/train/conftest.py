@@ -3,6 +3,7 @@
 import argparse
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
+from sisgen.io.configs import read_json, to_dict
+from sisgen.nets.depth import DepthConfig, DepthNet
+from sisgen.nets.segmenter import Segmenter, SegmenterConfig
+from sisgen.train.checkpoints import export_parts
 
 Parse = Callable[[Callable[[argparse.ArgumentParser], None], list[str]], argparse.Namespace]
 
@@ -27,6 +34,21 @@ def parse() -> Parse:
         return parser.parse_args(words)
 
     return read
+
+
+@pytest.fixture(scope="module")
+def complete(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with a random segmenter, which tells classes apart by the features all the same; a random depth network beside it."""
+    folder = tmp_path_factory.mktemp("complete") / "model"
+    shutil.copytree(tiny_model, folder)
+    content = read_json(folder / "config.json")
+    channels = tuple(content["generator"]["channels"][size] for size in ("4", "8", "16", "32"))
+    torch.manual_seed(3)
+    segmenter = Segmenter(SegmenterConfig(num_labels=len(content["labels"]["names"]), channels=channels, width=8))
+    export_parts(folder, {"segmenter": segmenter}, {"training": {"segmenter": {"config": to_dict(segmenter.config)}}})
+    net = DepthNet(DepthConfig(width=4))
+    export_parts(folder.parent / "depth", {"depth": net}, {"depth": to_dict(net.config)})
+    return folder
 
 
 @pytest.fixture(scope="session")

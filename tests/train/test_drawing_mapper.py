@@ -10,30 +10,12 @@ import torch
 
 from sisgen.cli.main import main
 from sisgen.errors import TrainingError
-from sisgen.io.configs import read_json, to_dict
-from sisgen.nets.depth import DepthConfig, DepthNet
-from sisgen.nets.segmenter import Segmenter, SegmenterConfig
+from sisgen.io.configs import read_json
 from sisgen.pipeline import Pipeline
 from sisgen.proxy.drawing_mapper import DRAWING_KINDS
-from sisgen.train.checkpoints import export_parts
 from sisgen.train.drawing_mapper import DrawingMapperTask, open_drawing_mapper
 from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
 from sisgen.train.loop import LoopConfig, StepInfo, load_newest_state, run_loop
-
-
-@pytest.fixture(scope="module")
-def complete(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model with a random segmenter, and a random depth network beside it."""
-    folder = tmp_path_factory.mktemp("drawing") / "model"
-    shutil.copytree(tiny_model, folder)
-    content = read_json(folder / "config.json")
-    channels = tuple(content["generator"]["channels"][size] for size in ("4", "8", "16", "32"))
-    torch.manual_seed(3)
-    segmenter = Segmenter(SegmenterConfig(num_labels=len(content["labels"]["names"]), channels=channels, width=8))
-    export_parts(folder, {"segmenter": segmenter}, {"training": {"segmenter": {"config": to_dict(segmenter.config)}}})
-    net = DepthNet(DepthConfig(width=4))
-    export_parts(folder.parent / "depth", {"depth": net}, {"depth": to_dict(net.config)})
-    return folder
 
 
 def make_task(folder: Path, kind: str) -> DrawingMapperTask:

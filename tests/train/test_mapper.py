@@ -9,29 +9,14 @@ import pytest
 import torch
 
 from sisgen.cli.main import main
-from sisgen.io.configs import from_dict, read_json, to_dict, write_json
+from sisgen.io.configs import from_dict, read_json, write_json
 from sisgen.io.weights import read_weights
-from sisgen.nets.segmenter import Segmenter, SegmenterConfig
 from sisgen.pipeline import Pipeline
 from sisgen.proxy.mapper import MaskMapper
-from sisgen.train.checkpoints import export_parts
 from sisgen.train.loop import LoopConfig, StepInfo, load_newest_state, run_loop
 from sisgen.train.mapper import MapperTask, MapperTrainConfig
 from sisgen.train.segmenter import load_segmenter
 from sisgen.types import LabelSet
-
-
-@pytest.fixture(scope="module")
-def complete(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model with a random segmenter, which tells classes apart by the features all the same."""
-    folder = tmp_path_factory.mktemp("mapper") / "model"
-    shutil.copytree(tiny_model, folder)
-    content = read_json(folder / "config.json")
-    channels = tuple(content["generator"]["channels"][size] for size in ("4", "8", "16", "32"))
-    torch.manual_seed(3)
-    segmenter = Segmenter(SegmenterConfig(num_labels=len(content["labels"]["names"]), channels=channels, width=8))
-    export_parts(folder, {"segmenter": segmenter}, {"training": {"segmenter": {"config": to_dict(segmenter.config)}}})
-    return folder
 
 
 def make_task(folder: Path, **changes: Any) -> MapperTask:

@@ -108,13 +108,15 @@ def _as_maps(steps: Sequence[Features] | Mapping[int, torch.Tensor]) -> Mapping[
 
 
 @torch.no_grad()
-def fit_clusters(config: ProxyConfig, joined: torch.Tensor, *, seed: int = 0) -> FeatureClusters:
+def fit_clusters(config: ProxyConfig, joined: torch.Tensor, *, seed: int = 0, before: FeatureClusters | None = None) -> FeatureClusters:
     """Fit whitening, centroids and temperature.
 
     Args:
         config: sizes; `channels` must be those of `joined`.
         joined: rows [n, C] that `FeatureClusters.join` gave, the same number from every sample.
         seed: of the k-means start.
+        before: clusters of an earlier state of the same generator, of the same config: k-means starts from the rows that they own now, so
+            that every cluster stays what it was and networks that know the clusters can go on.
 
     Raises:
         InputError: fewer rows than clusters, or rows of another width.
@@ -137,11 +139,29 @@ def fit_clusters(config: ProxyConfig, joined: torch.Tensor, *, seed: int = 0) ->
     rows = joined @ clusters.whitening.t()
     coarse = MiniBatchKMeans(max(2, config.num_clusters // 2), batch_size=4096, n_init=2, max_iter=40, random_state=seed)
     groups = torch.from_numpy(coarse.fit_predict(rows.numpy())).long()
-    kmeans = MiniBatchKMeans(config.num_clusters, batch_size=4096, n_init=3, max_iter=60, random_state=seed)
+    if before is None:
+        kmeans = MiniBatchKMeans(config.num_clusters, batch_size=4096, n_init=3, max_iter=60, random_state=seed)
+    else:
+        means = _means_of_before(before, joined, rows).numpy()
+        kmeans = MiniBatchKMeans(
+            config.num_clusters, init=means, batch_size=4096, n_init=1, max_iter=10, reassignment_ratio=0, random_state=seed
+        )
     kmeans.fit(rows[_balanced(groups, seed)].numpy())
     clusters.centroids.copy_(torch.from_numpy(kmeans.cluster_centers_))
     clusters.tau.fill_(_fit_tau(clusters, rows))
     return clusters
+
+
+def _means_of_before(before: FeatureClusters, joined: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Means [K, dims] of the whitened `rows` that earlier clusters own; one that owns none takes the row that is farthest from all."""
+    whitened = joined @ before.whitening.cpu().t()
+    distance = torch.cat([torch.cdist(part, before.centroids.cpu()) for part in whitened.split(16_384)])  # [n, K]
+    nearest, owner = distance.min(dim=1)
+    counts = torch.bincount(owner, minlength=len(before.centroids))
+    means = torch.zeros(len(counts), rows.shape[1]).index_add_(0, owner, rows) / counts.clamp_min(1)[:, None]
+    empty = counts == 0
+    means[empty] = rows[nearest.topk(int(empty.sum())).indices]
+    return means
 
 
 def _balanced(groups: torch.Tensor, seed: int) -> torch.Tensor:

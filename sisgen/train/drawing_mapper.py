@@ -3,6 +3,9 @@
 A sample's picture is drawn as a person or a tool would draw it, and its proxy mask comes from the clusters; both are warped together in
 half of the pairs. The second stage goes on with eq. 5 and adds the picture: the predicted proxy mask rearranges another style, in which
 the model's reader must find the sample's classes, and, for lines, the sample's edges must be there.
+
+Half of the scribbles are drawn over masks that no sample has (`compositions.py`), since people scribble long hair over a bald sample; what
+the mask mapper makes of such a mask is then the proxy mask to find.
 """
 
 from __future__ import annotations
@@ -28,13 +31,14 @@ from sisgen.pipeline import Pipeline
 from sisgen.proxy.drawing_mapper import DRAWING_KINDS, DrawingMapper, DrawingMapperConfig
 from sisgen.train.checkpoints import export_parts, has_part, load_part, training_notes
 from sisgen.train.command import finish, start
+from sisgen.train.compositions import compose_masks
 from sisgen.train.distributed import Processes
 from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
 from sisgen.train.drawings.sketches import edge_view
 from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.labelled_samples import run_hypercolumn
 from sisgen.train.loop import StepInfo, generator_for
-from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
+from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_labels, warp_maps
 from sisgen.train.rearranger_losses import cross_entropy
 from sisgen.train.segmenter import load_segmenter
 from sisgen.types import LabelSet, ProxyMask
@@ -49,6 +53,7 @@ class DrawingMapperTrainConfig:
     kind: str
     mapper: DrawingMapperConfig
     lr: float = 3e-3
+    composed: bool = False  # half of the drawings are of composed masks; for scribbles
     repeats: int = 3  # drawings of every sample, a step of the mapper each: a sample costs more than a drawing
     stage_two: float = 0.5  # share of the run after which pictures count
     reconstruction: float = 1.0  # eq. 5
@@ -132,7 +137,9 @@ class DrawingMapperTask:
         for repeat in range(self.config.repeats):
             # Every sample is bent in half of its drawings.
             drawers = [generator_for(info.seed, i, stream=STREAM + repeat) for i in info.sample_ids]
-            pairs = self._draw(samples, drawers, [(i + repeat) % 2 == 0 for i in info.sample_ids])
+            bent = [(i + repeat) % 2 == 0 for i in info.sample_ids]
+            composed = [self.config.composed and (i // 2 + repeat) % 2 == 0 for i in info.sample_ids]
+            pairs = self._draw(samples, drawers, bent, composed)
             pictures = info.progress >= self.config.stage_two and repeat == self.config.repeats - 1
             stats |= self._learn(pairs, sources if pictures else None)
         return {name: float(self.processes.average(value)) for name, value in stats.items()}
@@ -164,7 +171,7 @@ class DrawingMapperTask:
     def save_samples(self, path: Path) -> None:
         """Draw rows: shape samples, their drawings, style samples, results, labels read back."""
         sources = [generator_for(1, i, stream=5) for i in range(min(8, max(2, self.engine.generator.config.at_once)))]
-        pairs = self._draw(self._samples(sources), sources, [False] * len(sources))
+        pairs = self._draw(self._samples(sources), sources, *([[False] * len(sources)] * 2))
         style = self._style(sources)
         image = render(self.engine, self.mapper.read(pairs.drawings), style.memory, style.ws).clamp(-1, 1)
         size = pairs.images.shape[-1]
@@ -183,13 +190,18 @@ class DrawingMapperTask:
         return Samples(own=own, images=images, labels=labels)
 
     @torch.no_grad()
-    def _draw(self, samples: Samples, sources: list[torch.Generator], bent: list[bool]) -> DrawnPairs:
-        """Draw samples; those that are bent are warped first and drawn then, so that lines stay thin."""
+    def _draw(self, samples: Samples, sources: list[torch.Generator], bent: list[bool], composed: list[bool]) -> DrawnPairs:
+        """Draw samples; those that are bent are warped first and drawn then, so that lines stay thin; others get composed masks."""
         grid = warp_grid(sources, samples.images.shape[-1], self.config.warp).to(samples.images.device)
         moved = torch.tensor(bent, device=grid.device)[:, None, None, None]
         own = torch.where(moved, warp_maps(samples.own, grid), samples.own)
         images = torch.where(moved, warp_maps(samples.images, grid), samples.images)
-        labels = torch.where(moved[:, 0], _warp_labels(samples.labels, grid), samples.labels)
+        labels = torch.where(moved[:, 0], warp_labels(samples.labels, grid), samples.labels)
+        if any(composed):
+            anew = torch.tensor(composed, device=grid.device)
+            labels = torch.where(anew[:, None, None], compose_masks(labels, len(self.label_set), sources), labels)
+            mask = F.one_hot(labels[anew], len(self.label_set)).permute(0, 3, 1, 2).float()
+            own = own.index_put((anew.nonzero()[:, 0],), self.engine.mapper.read(mask).probs)
         return DrawnPairs(own=own, images=images, labels=labels, drawings=self.source.draw(images, labels, sources))
 
     def _picture_terms(self, logits: torch.Tensor, pairs: DrawnPairs, sources: list[torch.Generator]) -> dict[str, torch.Tensor]:
@@ -274,7 +286,8 @@ def open_drawing_mapper(
     if not fresh and has_part(model, stem, {}) and known.get(kind) == to_dict(sizes):
         load_part(model, stem, mapper)
     segmenter = load_segmenter(model)[0].to(device) if kind == "scribble" else None
-    return DrawingMapperTask(DrawingMapperTrainConfig(kind=kind, mapper=sizes), pipe.engine, mapper, source, pipe.labels, segmenter)
+    config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, composed=kind == "scribble")
+    return DrawingMapperTask(config, pipe.engine, mapper, source, pipe.labels, segmenter)
 
 
 def export_drawing_mapper(model: Path, task: DrawingMapperTask, notes: Mapping[str, Any]) -> None:
@@ -295,8 +308,3 @@ def _load_network(kind: str, folder: Path | None, device: torch.device) -> Any:
     from sisgen.nets.edges import load_edges
 
     return load_edges(folder).to(device)
-
-
-def _warp_labels(labels: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    moved = F.grid_sample(labels[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False)
-    return moved[:, 0].round().long()

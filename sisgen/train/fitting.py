@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,8 +14,11 @@ from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import from_dict, read_json
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig, fit_clusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, cluster_sums
-from sisgen.train.checkpoints import load_part
+from sisgen.train.checkpoints import generator_sha256, load_part
 from sisgen.train.proxies import collect_features
+from sisgen.train.release import revision_of
+
+log = logging.getLogger(__name__)
 
 
 @torch.no_grad()
@@ -60,10 +65,12 @@ def rearranger_config(generator: StyleGAN2, proxy: ProxyConfig, resolution: int)
     )
 
 
-def fit_generator(generator: StyleGAN2, proxy: ProxyConfig, *, samples: int = 512, seed: int = 0) -> FeatureClusters:
-    """Fit clusters to the features of plain samples."""
+def fit_generator(
+    generator: StyleGAN2, proxy: ProxyConfig, *, samples: int = 512, seed: int = 0, before: FeatureClusters | None = None
+) -> FeatureClusters:
+    """Fit clusters to the features of plain samples; those of `before`, where given, keep their numbers."""
     z = latents(range(samples), generator.config.z_dim).to(generator.mapping.w_avg.device)
-    return fit_clusters(proxy, collect_features(generator, proxy, z, seed=seed), seed=seed)
+    return fit_clusters(proxy, collect_features(generator, proxy, z, seed=seed), seed=seed, before=before)
 
 
 def start_rearranger(
@@ -79,6 +86,27 @@ def start_rearranger(
     else:
         start_tokens(rearranger, generator, clusters, latents(range(128), generator.config.z_dim).to(device))
     return rearranger
+
+
+def carry_clusters(model: Path, generator: StyleGAN2, *, samples: int = 512, seed: int = 0) -> FeatureClusters:
+    """Load a model's clusters, and bring them to its generator where that changed since the rearranger was fitted."""
+    clusters = load_clusters(model)
+    fitted_to = generator_of_rearranger(read_json(model / "config.json"))
+    if fitted_to is None or fitted_to == generator_sha256(model):
+        return clusters
+    log.info("The generator changed since the clusters were fitted: they follow it.")
+    return fit_generator(generator, clusters.config, samples=samples, seed=seed, before=clusters)
+
+
+def generator_of_rearranger(content: Mapping[str, Any]) -> str | None:
+    """Give the checksum of the generator that a model's rearranger was fitted to; `None` where that is not known.
+
+    Models of before this was noted: their revision names the files of their release, whose parts belong together.
+    """
+    noted = content.get("training", {}).get("rearranger", {}).get("fitted_to")
+    if noted is None and content.get("revision") == revision_of(content["files"]):
+        noted = content["files"]["generator.safetensors"]
+    return noted if isinstance(noted, str) else None
 
 
 def load_clusters(model: Path) -> FeatureClusters:

@@ -2,7 +2,8 @@
 
 A sample's labels come from the few-shot segmenter, its proxy mask from the clusters; both are warped together in half of the pairs.
 The second stage goes on with eq. 5 and adds the picture: the predicted proxy mask rearranges another style, and the model's reader
-must find the drawn classes in the result.
+must find the drawn classes in the result. Half of its masks are such as no sample has (`compositions.py`); of these the proxy mask is not
+known, and the picture alone counts.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part, training_notes
 from sisgen.train.command import finish, start
+from sisgen.train.compositions import compose_masks
 from sisgen.train.distributed import Processes
 from sisgen.train.judges import load_reader
 from sisgen.train.label_loss import class_weights, label_loss
@@ -85,14 +87,22 @@ class MapperTask:
         sources = [generator_for(info.seed, i, stream=3) for i in info.sample_ids]
         own, mask = self._warped(*self._pairs(sources), sources, info)
 
+        # Stage two: half of the masks, bent ones and others, are composed.
+        pictures = info.progress >= self.config.stage_two
+        composed = torch.tensor([pictures and i % 4 < 2 for i in info.sample_ids], device=mask.device)
+        if bool(composed.any()):
+            anew = self._one_hot(compose_masks(mask.argmax(dim=1), len(self.label_set), sources))
+            mask = torch.where(composed[:, None, None, None], anew, mask)
+
         # Eq. 5: the proxy mask of a mask.
         logits = self.engine.mapper(mask)
-        reconstruction = cross_entropy(logits.log_softmax(dim=1), own)
+        known = ~composed
+        reconstruction = cross_entropy(logits[known].log_softmax(dim=1), own[known]) if bool(known.any()) else logits.sum() * 0
         loss = self.config.reconstruction * reconstruction
         stats = {"reconstruction": reconstruction}
 
         # Stage two: the mask, read back from the picture of another style.
-        if info.progress >= self.config.stage_two:
+        if pictures:
             picture, accuracy = self._picture_loss(logits, mask, sources)
             loss = loss + self.config.picture * picture
             stats |= {"picture": picture, "accuracy": accuracy}

@@ -94,3 +94,9 @@ def warp_maps(maps: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     if grid.shape[1:3] != size:
         grid = F.interpolate(grid.permute(0, 3, 1, 2), size=size, mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
     return F.grid_sample(maps, grid.to(maps), padding_mode="border", align_corners=False)
+
+
+def warp_labels(labels: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    """Sample labels int64 [B, H, W] on a grid [B, H, W, 2], the nearest one; the border repeats beyond the edge."""
+    moved = F.grid_sample(labels[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False)
+    return moved[:, 0].round().long()

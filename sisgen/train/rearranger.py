@@ -29,10 +29,10 @@ from sisgen.nets.reader import Reader, ReaderConfig
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, StyleMemory
 from sisgen.shapes import drawing_size
-from sisgen.train.checkpoints import export_parts, has_part, load_discriminator, load_generator, training_notes
+from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_discriminator, load_generator, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.distributed import Processes
-from sisgen.train.fitting import fit_generator, load_clusters, proxy_config, rearranger_config, start_rearranger
+from sisgen.train.fitting import carry_clusters, fit_generator, proxy_config, rearranger_config, start_rearranger
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance, token_loss
@@ -299,7 +299,7 @@ def main(args: argparse.Namespace) -> int:
 
     # Warm from the model folder, or fit anew.
     warm = not args.fresh and has_part(args.model, "proxy", {"proxy": proxy}) and has_part(args.model, "rearranger", {"rearranger": sizes})
-    clusters = load_clusters(args.model) if warm else fit_generator(generator, proxy, seed=args.seed)
+    clusters = carry_clusters(args.model, generator, seed=args.seed) if warm else fit_generator(generator, proxy, seed=args.seed)
     rearranger = start_rearranger(sizes, generator, clusters.to(device), warm_from=args.model if warm else None, seed=args.seed)
     discriminator = None
     if not args.no_adversarial and has_part(args.model, "discriminator", {}):
@@ -316,5 +316,7 @@ def main(args: argparse.Namespace) -> int:
 def export_rearranger(model: Path, task: RearrangerTask, notes: Mapping[str, Any]) -> None:
     """Write a trained rearranger and its clusters into their model folder."""
     content = {"proxy": to_dict(task.clusters.config), "rearranger": to_dict(task.config.rearranger)}
-    content["training"] = training_notes(model, "rearranger", notes, model=model)
+    training = training_notes(model, "rearranger", notes, model=model)
+    training["proxy"] = training.get("proxy", {}) | {"fitted_to": generator_sha256(model)}  # clusters follow a generator that changed
+    content["training"] = training
     export_parts(model, {"proxy": task.clusters, "rearranger": task.rearranger}, content)

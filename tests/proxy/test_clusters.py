@@ -93,6 +93,32 @@ def test_clusters_of_well_separated_rows_are_found() -> None:
     assert [len(part.unique()) for part in owner] == [1, 1, 1] and len(owner.unique()) == 3
 
 
+def test_clusters_keep_their_numbers_when_the_features_move(rows: torch.Tensor, clusters: FeatureClusters) -> None:
+    mixing = torch.eye(16) + 0.05 * torch.randn(16, 16, generator=torch.Generator().manual_seed(1))
+    moved = rows @ mixing
+    followed, anew = fit_clusters(PROXY, moved, before=clusters), fit_clusters(PROXY, moved)
+
+    def owners(fitted: FeatureClusters, of: torch.Tensor) -> torch.Tensor:
+        return fitted.membership(fitted.whiten(of.t()[None, :, :, None])).argmax(dim=1).flatten()
+
+    before = owners(clusters, rows)
+    assert float((owners(followed, moved) == before).float().mean()) > 0.75
+    assert float((owners(anew, moved) == before).float().mean()) < 0.6  # numbers of a k-means from scratch mean nothing
+    assert not torch.equal(followed.whitening, clusters.whitening)
+
+
+def test_a_cluster_that_owned_nothing_starts_where_the_others_are_far() -> None:
+    config = ProxyConfig(resolution=4, sources=(4,), channels=2, dims=2, num_clusters=3)
+    source = torch.Generator().manual_seed(0)
+    means = torch.tensor([[6.0, 0.0], [-6.0, 1.0], [0.0, -7.0]])
+    rows = (means[:, None] + 0.2 * torch.randn(3, 200, 2, generator=source)).flatten(0, 1)
+    before = fit_clusters(config, rows)
+    before.centroids[1] = 1e3
+    found = fit_clusters(config, rows, before=before)
+    owner = found.membership(found.whiten(rows.t()[None, :, :, None])).argmax(dim=1).reshape(3, 200)
+    assert [len(part.unique()) for part in owner] == [1, 1, 1] and len(owner.unique()) == 3
+
+
 def test_purity_by_hand() -> None:
     # Clusters over eight cells: 0 0 0 1 1 1 2 2; classes: 0 0 1 1 1 0 1 1; class 2 is nowhere.
     hard, labels = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2]), torch.tensor([0, 0, 1, 1, 1, 0, 1, 1])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from sisgen.cli.main import main
 from sisgen.errors import TrainingError
@@ -52,11 +53,29 @@ def test_a_pair_depends_on_its_own_id_alone(complete: Path, kind: str) -> None:
 
     task = make_task(complete, kind)
     whole = task._draw(
-        task._samples([generator_for(0, i) for i in (5, 6, 7)]), [generator_for(0, i, 9) for i in (5, 6, 7)], [True, False, True]
+        task._samples([generator_for(0, i) for i in (5, 6, 7)]),
+        [generator_for(0, i, 9) for i in (5, 6, 7)],
+        [True, False, True],
+        [False, False, False],
     )
-    alone = task._draw(task._samples([generator_for(0, 6)]), [generator_for(0, 6, 9)], [False])
+    alone = task._draw(task._samples([generator_for(0, 6)]), [generator_for(0, 6, 9)], [False], [False])
     assert torch.equal(whole.drawings[1:2], alone.drawings)
     assert torch.allclose(whole.own[1:2], alone.own, atol=1e-5)
+
+
+def test_half_of_the_scribbles_are_of_composed_masks_and_want_what_the_mask_mapper_makes_of_them(complete: Path) -> None:
+    from sisgen.train.loop import generator_for
+
+    task = make_task(complete, "scribble")
+    samples = task._samples([generator_for(0, i) for i in range(4)])
+    pairs = task._draw(samples, [generator_for(0, i, 9) for i in range(4)], [False] * 4, [True, True, False, False])
+    assert torch.equal(pairs.own[2:], samples.own[2:]) and torch.equal(pairs.labels[2:], samples.labels[2:])
+    assert all(not torch.equal(pairs.labels[i], samples.labels[i]) for i in range(2))
+    mask = F.one_hot(pairs.labels[:2], len(task.label_set)).permute(0, 3, 1, 2).float()
+    assert torch.allclose(pairs.own[:2], task.engine.mapper.read(mask).probs, atol=1e-6)
+    strokes = pairs.drawings.amax(dim=1) > 0
+    wanted = pairs.drawings.argmax(dim=1)
+    assert float((wanted == pairs.labels)[strokes].float().mean()) > 0.6  # strokes wobble over borders
 
 
 def test_the_edges_alone_teach_the_mapper(complete: Path) -> None:

@@ -24,7 +24,7 @@ from sisgen.train.adaptation.settings import AdaptConfig
 from sisgen.train.adaptation.sizes import AdaptSizes, StageSizes
 from sisgen.train.adaptation.state import Start
 from sisgen.train.checkpoints import export_parts, has_part, load_discriminator, load_generator, training_notes
-from sisgen.train.fitting import fit_generator, load_clusters, proxy_config, rearranger_config, start_rearranger
+from sisgen.train.fitting import carry_clusters, fit_generator, proxy_config, rearranger_config, start_rearranger
 from sisgen.train.judges import load_reader
 from sisgen.train.loop import StepInfo, Task
 from sisgen.train.mapper import export_mapper, open_mapper
@@ -71,7 +71,7 @@ def fit_stage(bench: Bench) -> None:
 def open_rearranger_stage(bench: Bench) -> Stage:
     """Warm from the copy, or anew on its clusters."""
     generator = load_generator(bench.folder).to(bench.device)
-    clusters = load_clusters(bench.folder).to(bench.device)
+    clusters = carry_clusters(bench.folder, generator, samples=bench.sizes.cluster_samples, seed=bench.config.seed).to(bench.device)
     warm = bench.start != "anew"
     sizes = replace(rearranger_config(generator, clusters.config, min(clusters.config.sources)), tokens_per_cluster=bench.config.tokens)
     if warm:

@@ -14,7 +14,7 @@ from sisgen.train.adaptation.labels import LabelSource
 from sisgen.train.adaptation.settings import AdaptConfig
 from sisgen.train.adaptation.state import Start
 from sisgen.train.checkpoints import generator_sha256, has_part
-from sisgen.train.release import revision_of
+from sisgen.train.fitting import generator_of_rearranger
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ def choose_start(copy: Path, config: AdaptConfig, labels: LabelSource) -> Start:
         labels: of the run.
 
     Returns:
-        "anew" fits clusters and starts the rearranger again; "warm" keeps the clusters and trains the rearranger on; "kept" leaves
-        both as they are.
+        "anew" fits clusters and starts the rearranger again; "warm" lets the clusters follow the generator and trains the rearranger
+        on; "kept" leaves both as they are.
     """
     content = read_json(copy / "config.json")
     if config.fresh or not (has_part(copy, "proxy", {}) and has_part(copy, "rearranger", {})):
@@ -38,29 +38,18 @@ def choose_start(copy: Path, config: AdaptConfig, labels: LabelSource) -> Start:
     if not _fits(content):
         log.info("Clusters and rearranger belong to a generator of other sizes: both start anew.")
         return "anew"
-    fitted_to = _fitted_to(content)
+    fitted_to = generator_of_rearranger(content)
     if fitted_to is None:
         log.info("It is not known which generator the rearranger was fitted to: it goes on from what is there, its clusters are kept.")
         return "warm"
     if fitted_to != generator_sha256(copy):
-        log.info("The generator changed since the rearranger was fitted: it goes on from what is there, its clusters are kept.")
+        log.info("The generator changed since the rearranger was fitted: it goes on from what is there, its clusters follow.")
         return "warm"
     if _other_labels(content, labels):
         log.info("Clusters and rearranger fit the generator and are kept: only the labels are new.")
         return "kept"
     log.info("Generator and labels are as before: every part goes on from what is there.")
     return "warm"
-
-
-def _fitted_to(content: Mapping[str, Any]) -> str | None:
-    """Give the checksum of the generator that the rearranger was fitted to; `None` where that is not known.
-
-    Models of before this was noted: their revision names the files of their release, whose parts belong together.
-    """
-    noted = content.get("training", {}).get("rearranger", {}).get("fitted_to")
-    if noted is None and content.get("revision") == revision_of(content["files"]):
-        noted = content["files"]["generator.safetensors"]
-    return noted if isinstance(noted, str) else None
 
 
 def _other_labels(content: Mapping[str, Any], labels: LabelSource) -> bool:

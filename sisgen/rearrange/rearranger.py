@@ -184,8 +184,8 @@ class Rearranger(nn.Module):
         """Attention alone (eq. 1), without keeping what agrees; `bias` takes the place of `attention_bias()`."""
         size, bias = self.config.resolution, self.attention_bias() if bias is None else bias
         queries = F.normalize(self.query(target.probs).permute(0, 2, 3, 1), dim=3).flatten(1, 2)  # [B, T, d]
-        out = attend(queries * self.temperature.exp(), memory.keys, memory.values, bias)  # [B, T, C + 3]
-        out = out.unflatten(1, (size, size)).permute(0, 3, 1, 2)  # [B, C + 3, h, w]
+        out = attend(queries * self.temperature.exp(), memory.keys, memory.values, bias)  # [B, C + 3, T]
+        out = out.unflatten(2, (size, size))  # [B, C + 3, h, w]
         return Features(map=out[:, :-3], rgb=out[:, -3:])
 
     def refine(self, fine: Features, current: torch.Tensor, target: ProxyMask, memory: StyleMemory) -> Features:
@@ -198,11 +198,10 @@ class Rearranger(nn.Module):
             memory: the style.
         """
         wanted, read = (_to_grid(p, self.config.fine_resolution) for p in (target.probs, current))
-        prototypes = memory.prototypes * self.fine_gain  # [B, K, C' + 3]
         change = (wanted - read).permute(0, 2, 3, 1)  # [B, h, w, K]
-        features = (change.flatten(1, 2) @ prototypes[:, :, :-3]).unflatten(1, change.shape[1:3]).permute(0, 3, 1, 2)
-        rgb = prototypes[:, :, -3:].transpose(1, 2) @ change.flatten(1, 2).transpose(1, 2)  # [B, 3, T]
-        return Features(map=fine.map + features, rgb=fine.rgb + rgb.unflatten(2, change.shape[1:3]))
+        moved = change.flatten(1, 2) @ (memory.prototypes * self.fine_gain)  # [B, T, C' + 3]
+        moved = moved.unflatten(1, change.shape[1:3]).permute(0, 3, 1, 2)  # [B, C' + 3, h, w]
+        return Features(map=fine.map + moved[:, :-3], rgb=fine.rgb + moved[:, -3:])
 
     def attention_bias(self) -> torch.Tensor:
         """Additive bias of every query and token [T, T + KM]; cached while nothing is trained."""
@@ -254,27 +253,30 @@ def attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias
         bias: added to the scores, [T, S] or [B, 1, T, S].
 
     Returns:
-        [B, T, C].
+        [B, C, T].
     """
     width = queries.shape[2]
     if not queries.is_cpu or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
         queries = F.pad(queries, (0, keys.shape[3] - width))
-        return F.scaled_dot_product_attention(queries[:, None], keys, values, attn_mask=bias, scale=1.0)[:, 0]
+        return F.scaled_dot_product_attention(queries[:, None], keys, values, attn_mask=bias, scale=1.0)[:, 0].transpose(1, 2)
 
     # On a CPU plain products are faster than the fused kernel, which multiplies the zeros too. Some queries of one picture at a time,
-    # so that the scores stay small; values^T @ weights^T is faster than weights @ values.
+    # all in the same memory, so that the scores stay small and near; values^T @ weights^T is faster than weights @ values.
     bias = bias.expand(len(queries), 1, -1, -1)
-    out = values.new_empty(len(queries), queries.shape[1], values.shape[3])
+    out = values.new_empty(len(queries), values.shape[3], queries.shape[1])
+    scores = values.new_empty(min(QUERIES_AT_ONCE, queries.shape[1]), keys.shape[2])
     for i, first in product(range(len(queries)), range(0, queries.shape[1], QUERIES_AT_ONCE)):
         rows = slice(first, first + QUERIES_AT_ONCE)
-        weights = torch.addmm(bias[i, 0, rows], queries[i, rows], keys[i, 0, :, :width].t()).softmax(dim=1)  # [t, S]
-        out[i, rows] = (values[i, 0].t() @ weights.t()).t()
+        weights = scores[: len(queries[i, rows])]  # [t, S]
+        torch.addmm(bias[i, 0, rows], queries[i, rows], keys[i, 0, :, :width].t(), out=weights)
+        torch.softmax(weights, dim=1, out=weights)
+        torch.mm(values[i, 0].t(), weights.t(), out=out[i, :, rows])
     return out
 
 
 def agreement(target: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
     """Where two proxy masks agree: 1 at total variation <= 0.05, 0 from 0.2 on, smooth between. [B, K, h, w] -> [B, 1, h, w]."""
-    distance = 0.5 * (target - own).abs().permute(0, 2, 3, 1).sum(dim=3)[:, None]  # [B, 1, h, w]
+    distance = 0.5 * (target - own).abs_().permute(0, 2, 3, 1).sum(dim=3)[:, None]  # [B, 1, h, w]
     x = ((0.2 - distance) / 0.15).clamp(0, 1)
     return x * x * (3 - 2 * x)
 

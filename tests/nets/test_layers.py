@@ -66,9 +66,10 @@ def test_a_softmax_over_channels_is_the_same_in_any_layout(layout: torch.memory_
     assert torch.allclose(channel_softmax(x), x.softmax(dim=1), atol=1e-6)
 
 
-def test_the_layout_is_changed_only_where_no_gradients_are_taken() -> None:
-    x = torch.randn(2, 5, 4, 3)
+@pytest.mark.parametrize("shape", [(2, 5, 4, 3), (1, 40, 4, 3), (1, 3, 4, 4)])
+def test_the_layout_is_changed_only_where_no_gradients_are_taken(shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape)
     assert channels_last(x) is x
     with torch.no_grad():
         laid_out = channels_last(x)
-    assert torch.equal(laid_out, x) and laid_out.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(laid_out, x) and laid_out.stride() == x.contiguous(memory_format=torch.channels_last).stride()

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from browsing import settle
 from sisgen.app.context import Context, Registry
 from sisgen.app.launch import prepare_environment, serve
 from sisgen.app.limits import LINE_KINDS
@@ -143,11 +144,21 @@ def page(browser: Any, page_url: str, errors: list[str]) -> Iterator[Any]:
     page.on("console", lambda message: errors.append(f"console: {message.text}") if message.type == "error" else None)
     page.on("request", lambda request: errors.append(f"external: {request.url}") if not _is_own(request.url, page_url) else None)
     page.goto(page_url)
-    page.wait_for_selector("#mask-tab .sis-studio:not([aria-busy])", timeout=20000)
-    page.wait_for_selector("#mask-tab .sis-picture[data-state=fresh]", timeout=20000)
+    settle(page, "mask")
     yield page
     visit.close()
     assert errors == []
+
+
+@pytest.fixture
+def phone(browser: Any, page_url: str) -> Iterator[Any]:
+    """The page on a phone, 360 px wide."""
+    visit = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page = visit.new_page()
+    page.goto(page_url)
+    settle(page, "mask")
+    yield page
+    visit.close()
 
 
 def _is_own(url: str, page_url: str) -> bool:

@@ -10,27 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from browsing import copy_link, drag, nameless, settle, show, shown, wait_for_other
+
 pytestmark = pytest.mark.browser
-
-
-def settle(page: Any, tab: str) -> None:
-    page.wait_for_selector(f"#{tab}-tab .sis-studio:not([aria-busy])", timeout=20000)
-    page.wait_for_selector(f"#{tab}-tab .sis-picture[data-state=fresh]", timeout=20000)
-
-
-def show(page: Any, tab: str) -> None:
-    page.locator(f"[role=tab][data-tab={tab}]").click()
-    settle(page, tab)
-
-
-def drag(page: Any, tab: str, *points: tuple[int, int]) -> None:
-    box = page.locator(f"#{tab}-tab .sis-canvas").bounding_box()
-    spots = [(box["x"] + (x + 0.5) * box["width"] / 256, box["y"] + (y + 0.5) * box["height"] / 256) for x, y in points]
-    page.mouse.move(*spots[0])
-    page.mouse.down()
-    for spot in spots[1:]:
-        page.mouse.move(*spot, steps=4)
-    page.mouse.up()
 
 
 def cells(page: Any, tab: str) -> np.ndarray:
@@ -52,23 +34,6 @@ def wait_for_lines(page: Any, tab: str, before: np.ndarray) -> np.ndarray:
             return cells(page, tab)
         page.wait_for_timeout(100)
     raise AssertionError("the drawing stays the same")
-
-
-def shown(page: Any, tab: str) -> str:
-    """Fingerprint of the tab's picture."""
-    script = """async (tab) => {
-      const bytes = new Uint8Array(await (await fetch(document.querySelector(`#${tab}-tab .sis-image`).src)).arrayBuffer());
-      return [bytes.length, bytes.reduce((sum, byte, i) => (sum * 31 + byte * (i % 7 + 1)) >>> 0, 7)].join(' ');
-    }"""
-    return page.evaluate(script, tab)
-
-
-def wait_for_other(page: Any, tab: str, before: str) -> None:
-    for _ in range(150):
-        if shown(page, tab) != before:
-            return settle(page, tab)
-        page.wait_for_timeout(100)
-    raise AssertionError("the picture stays the same")
 
 
 @pytest.fixture
@@ -135,12 +100,7 @@ def test_a_drawing_goes_from_tab_to_tab_and_a_link_brings_it_back(page: Any) -> 
     drag(page, "sketch", (10, 128), (240, 128))
     settle(page, "sketch")
     drawn = cells(page, "sketch")
-    link = page.evaluate(
-        """async () => {
-          const script = performance.getEntriesByType('resource').map((entry) => entry.name).find((name) => name.endsWith('session.js'));
-          return (await import(script)).session.link();
-        }"""
-    )
+    link = copy_link(page)
     page.evaluate("() => localStorage.clear()")
     page.goto("about:blank")
     page.goto(link)
@@ -196,18 +156,10 @@ def test_a_link_to_a_photo_that_is_not_here_does_no_harm(page: Any, page_url: st
 
 
 @pytest.mark.parametrize("tab", ["scribble", "sketch", "photo"])
-def test_no_tab_scrolls_sideways_on_a_phone(browser: Any, page_url: str, tab: str) -> None:
-    visit = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
-    page = visit.new_page()
-    page.goto(page_url)
-    settle(page, "mask")
-    show(page, tab)
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
-    nameless = page.evaluate("""() => [...document.querySelectorAll('.sis-studio button, .sis-studio input')]
-      .filter((node) => node.offsetParent && !(node.ariaLabel || node.labels?.length || node.textContent.trim()))
-      .map((node) => node.outerHTML)""")
-    assert nameless == []
-    visit.close()
+def test_no_tab_scrolls_sideways_on_a_phone(phone: Any, tab: str) -> None:
+    show(phone, tab)
+    assert phone.evaluate("() => document.documentElement.scrollWidth") <= 360
+    assert nameless(phone, ".sis-studio") == []
 
 
 def test_a_photo_is_cropped_brought_in_and_repainted(page: Any, photograph: Path, errors: list[str]) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from browsing import WAIT, cell, drag, nameless, number, spot, wait_for_newer
 from sisgen.app.context import Context
 
 pytestmark = pytest.mark.browser
 
-CELL = "[...document.querySelector('#label-tab .sis-canvas').getContext('2d').getImageData(x, y, 1, 1).data]"
 HOSTILE = "<img onerror=alert(1)>"
 
 
@@ -19,35 +19,21 @@ def open_tab(page: Any) -> Any:
     """Show the label tab and wait for its first sample."""
     page.get_by_role("tab", name="Label").click()
     tab = page.locator("#label-tab")
-    tab.locator(".sis-studio:not([aria-busy])").wait_for(timeout=20000)
-    tab.locator(".sis-under[src]:not(.is-late)").wait_for(timeout=20000)
+    tab.locator(".sis-studio:not([aria-busy])").wait_for(timeout=WAIT)
+    tab.locator(".sis-under[src]:not(.is-late)").wait_for(timeout=WAIT)
     return tab
-
-
-def drag(page: Any, *points: tuple[int, int]) -> None:
-    box = page.locator("#label-tab .sis-canvas").bounding_box()
-    spots = [(box["x"] + (x + 0.5) * box["width"] / 256, box["y"] + (y + 0.5) * box["height"] / 256) for x, y in points]
-    page.mouse.move(*spots[0])
-    page.mouse.down()
-    for spot in spots[1:]:
-        page.mouse.move(*spot, steps=4)
-    page.mouse.up()
-
-
-def cell(page: Any, x: int, y: int) -> list[int]:
-    return page.evaluate(f"([x, y]) => {CELL}", [x, y])
 
 
 def paint_halves(page: Any, tab: Any) -> None:
     """Fill all with the first class, then paint a bar of the second."""
     page.keyboard.press("1")
     page.keyboard.press("f")
-    drag(page, (10, 10))
+    drag(page, "label", (10, 10))
     page.keyboard.press("b")
     page.keyboard.press("2")
     for _ in range(8):
         page.keyboard.press("]")
-    drag(page, (200, 20), (200, 240))
+    drag(page, "label", (200, 20), (200, 240))
 
 
 def test_classes_are_made_named_coloured_and_removed(page: Any) -> None:
@@ -59,8 +45,8 @@ def test_classes_are_made_named_coloured_and_removed(page: Any) -> None:
     page.keyboard.press("Enter")
     assert chips.nth(2).get_attribute("aria-label") == "ear"
     tab.get_by_label("Colour of this class").evaluate("(node) => { node.value = '#102030'; node.dispatchEvent(new Event('change')); }")
-    drag(page, (60, 60), (100, 60))
-    assert cell(page, 80, 60) == [16, 32, 48, 255]
+    drag(page, "label", (60, 60), (100, 60))
+    assert cell(page, "label", 80, 60) == [16, 32, 48, 255]
     for bad in (HOSTILE, "background", ""):
         name.fill(bad)
         name.press("Enter")
@@ -69,10 +55,10 @@ def test_classes_are_made_named_coloured_and_removed(page: Any) -> None:
     chips.nth(1).click()
     tab.get_by_role("button", name="Remove this class").click()
     assert chips.all_inner_texts() == ["background\n1", "ear\n2"]
-    assert cell(page, 80, 60) == [16, 32, 48, 255], "what was painted with another class stays"
+    assert cell(page, "label", 80, 60) == [16, 32, 48, 255], "what was painted with another class stays"
     chips.nth(1).click()
     tab.get_by_role("button", name="Remove this class").click()
-    assert cell(page, 80, 60)[3] == 0
+    assert cell(page, "label", 80, 60)[3] == 0
 
 
 def test_each_sample_keeps_its_paint_and_a_reload_keeps_all(page: Any) -> None:
@@ -80,15 +66,15 @@ def test_each_sample_keeps_its_paint_and_a_reload_keeps_all(page: Any) -> None:
     paint_halves(page, tab)
     assert "100 % painted" in tab.locator("[data-sample-name]").inner_text()
     tab.locator("[data-seed='5']").click()
-    assert cell(page, 200, 100)[3] == 0
-    drag(page, (30, 30), (60, 60))
+    assert cell(page, "label", 200, 100)[3] == 0
+    drag(page, "label", (30, 30), (60, 60))
     page.reload()
     tab.locator(".sis-studio:not([aria-busy])").wait_for()
     assert page.get_by_role("tab", name="Label").get_attribute("aria-selected") == "true"
     assert tab.locator("[data-sample-name]").inner_text().startswith("Sample 5")
     assert tab.locator(".sis-painted .sis-thumb").count() == 2
     tab.get_by_role("button", name="Painted sample 1").click()
-    assert cell(page, 200, 100)[3] == 255
+    assert cell(page, "label", 200, 100)[3] == 255
     assert "2 samples are painted" in tab.locator("[data-advice]").inner_text()
 
 
@@ -105,9 +91,7 @@ def test_tabs_change_by_keys_and_only_the_shown_one_hears_keys(page: Any) -> Non
 
 def test_every_control_has_a_name(page: Any) -> None:
     open_tab(page)
-    nameless = page.evaluate("""() => [...document.querySelectorAll('#label-tab button, #label-tab input, #label-tab select')]
-      .filter((node) => node.offsetParent && !(node.ariaLabel || node.textContent.trim())).map((node) => node.outerHTML)""")
-    assert nameless == []
+    assert nameless(page, "#label-tab") == []
 
 
 def test_where_trainings_are_off_a_sentence_says_so(page: Any, app_context: Context) -> None:
@@ -120,14 +104,9 @@ def test_where_trainings_are_off_a_sentence_says_so(page: Any, app_context: Cont
         app_context.trainings.refusal = None
 
 
-def test_a_phone_has_no_sideways_scroll(browser: Any, page_url: str) -> None:
-    visit = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
-    page = visit.new_page()
-    page.goto(page_url)
-    page.wait_for_selector("#mask-tab .sis-studio:not([aria-busy])", timeout=20000)
-    open_tab(page)
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
-    visit.close()
+def test_a_phone_has_no_sideways_scroll(phone: Any) -> None:
+    open_tab(phone)
+    assert phone.evaluate("() => document.documentElement.scrollWidth") <= 360
 
 
 @pytest.mark.slow
@@ -154,8 +133,7 @@ def test_a_painted_label_becomes_a_model_for_the_mask_tab(page: Any) -> None:
     page.locator("[data-model-name]", has_text="My bars").wait_for()
     chips = page.locator("#mask-tab .sis-chip")
     assert chips.all_inner_texts() == ["background\n1", "object\n2"]
-    before = int(page.locator("#mask-tab .sis-picture").get_attribute("data-number"))
+    before = number(page, "mask")
     page.keyboard.press("2")
-    box = page.locator("#mask-tab .sis-canvas").bounding_box()
-    page.mouse.click(box["x"] + 60, box["y"] + 60)
-    page.wait_for_function("(n) => Number(document.querySelector('#mask-tab .sis-picture').dataset.number) > n", arg=before)
+    page.mouse.click(*spot(page, "mask", 60, 60))
+    wait_for_newer(page, "mask", before)

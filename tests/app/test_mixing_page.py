@@ -11,48 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from browsing import WAIT, copy_link, drag, nameless, settle, show, shown, wait_for_other
+
 pytestmark = pytest.mark.browser
-LINK = """async () => {
-  const script = performance.getEntriesByType('resource').map((entry) => entry.name).find((name) => name.endsWith('session.js'));
-  return (await import(script)).session.link();
-}"""
-
-
-def settle(page: Any, tab: str) -> None:
-    page.wait_for_selector(f"#{tab}-tab .sis-studio:not([aria-busy])", timeout=30000)
-    page.wait_for_selector(f"#{tab}-tab .sis-picture[data-state=fresh]", timeout=30000)
-
-
-def show(page: Any, tab: str) -> None:
-    page.locator(f"[role=tab][data-tab={tab}]").click()
-    settle(page, tab)
-
-
-def drag(page: Any, tab: str, *points: tuple[int, int]) -> None:
-    box = page.locator(f"#{tab}-tab .sis-canvas").bounding_box()
-    spots = [(box["x"] + (x + 0.5) * box["width"] / 256, box["y"] + (y + 0.5) * box["height"] / 256) for x, y in points]
-    page.mouse.move(*spots[0])
-    page.mouse.down()
-    for spot in spots[1:]:
-        page.mouse.move(*spot, steps=4)
-    page.mouse.up()
-
-
-def shown(page: Any, tab: str) -> str:
-    """Fingerprint of the tab's picture."""
-    script = """async (tab) => {
-      const bytes = new Uint8Array(await (await fetch(document.querySelector(`#${tab}-tab .sis-image`).src)).arrayBuffer());
-      return [bytes.length, bytes.reduce((sum, byte, i) => (sum * 31 + byte * (i % 7 + 1)) >>> 0, 7)].join(' ');
-    }"""
-    return page.evaluate(script, tab)
-
-
-def wait_for_other(page: Any, tab: str, before: str) -> None:
-    for _ in range(150):
-        if shown(page, tab) != before:
-            return settle(page, tab)
-        page.wait_for_timeout(100)
-    raise AssertionError("the picture stays the same")
 
 
 @pytest.fixture
@@ -78,7 +39,7 @@ def recipe(page: Any, tab: str = "mask") -> str:
 
 
 def wait_for_recipe(page: Any, words: str, tab: str = "mask") -> None:
-    page.locator(f"#{tab}-tab [data-recipe]", has_text=re.compile(f"^{re.escape(words)}$")).wait_for(timeout=20000)
+    page.locator(f"#{tab}-tab [data-recipe]", has_text=re.compile(f"^{re.escape(words)}$")).wait_for(timeout=WAIT)
     settle(page, tab)
 
 
@@ -86,7 +47,7 @@ def mix_in(page: Any, kind: str, tab: str = "mask") -> None:
     page.locator(f"#{tab}-tab [data-mix-open]").click()
     page.get_by_role("menuitem", name=kind).click()
     page.locator(f"#{tab}-tab .sis-mixed").wait_for()
-    page.locator(f"#{tab}-tab [data-recipe]").wait_for(timeout=20000)
+    page.locator(f"#{tab}-tab [data-recipe]").wait_for(timeout=WAIT)
     settle(page, tab)
 
 
@@ -102,7 +63,7 @@ def take_part(page: Any, name: str, tile: int, tab: str = "mask") -> int:
     chosen = page.locator(f"#{tab}-tab [data-candidates] button").nth(tile)
     seed = int(chosen.get_attribute("aria-label").rsplit(" ", 1)[1])
     chosen.click()
-    page.locator(f"#{tab}-tab [data-recipe]", has_text=f"{name} of sample {seed}").wait_for(timeout=20000)
+    page.locator(f"#{tab}-tab [data-recipe]", has_text=f"{name} of sample {seed}").wait_for(timeout=WAIT)
     settle(page, tab)
     return seed
 
@@ -185,7 +146,7 @@ def test_links_downloads_history_and_the_next_visit_bring_it_all_back(page: Any,
     weigh(page, 0.25, "Mask 75 % + scribble 25 %")
     hair = take_part(page, "hair", 4)
     words, picture = f"Mask 75 % + scribble 25 % · hair of sample {hair}", shown(page, "mask")
-    link = page.evaluate(LINK)
+    link = copy_link(page)
     assert len(link) < 8300
     page.get_by_role("button", name="Download", exact=True).click()
     with page.expect_download() as waiting:
@@ -254,17 +215,9 @@ def test_hostile_links_are_refused_whole(page: Any) -> None:
     assert not any(told[1:])
 
 
-def test_all_of_it_fits_a_phone_and_has_names(browser: Any, page_url: str) -> None:
-    visit = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page = visit.new_page()
-    page.goto(page_url)
-    settle(page, "mask")
-    mix_in(page, "Drawn lines")
-    take_part(page, "hair", 2)
-    page.locator("#mask-tab [data-do=part-add]").click()
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
-    nameless = page.evaluate("""() => [...document.querySelectorAll('.sis-studio :is(button, input, select)')]
-      .filter((node) => node.offsetParent && !(node.ariaLabel || node.labels?.length || node.textContent.trim()))
-      .map((node) => node.outerHTML)""")
-    assert nameless == []
-    visit.close()
+def test_all_of_it_fits_a_phone_and_has_names(phone: Any) -> None:
+    mix_in(phone, "Drawn lines")
+    take_part(phone, "hair", 2)
+    phone.locator("#mask-tab [data-do=part-add]").click()
+    assert phone.evaluate("() => document.documentElement.scrollWidth") <= 360
+    assert nameless(phone, ".sis-studio") == []

@@ -36,21 +36,24 @@ def mask_condition(labels: NDArray[np.integer] | Sequence[NDArray[np.integer]], 
     masks = [labels] if isinstance(labels, np.ndarray) and labels.ndim == 2 else list(labels)
     if not masks:
         raise InputError("At least one mask is needed, but none came; pass a label map [H, W].")
-    pooled = torch.cat([_pool(_to_square(_checked(mask, len(label_set))), len(label_set), size) for mask in masks])
-    return Condition(kind="mask", map=pooled[:, :-1], labels=hard_labels(pooled))
+    pooled = [_pool(_to_square(_checked(mask, len(label_set))), len(label_set), size) for mask in masks]
+    shares, classes = (parts[0] if len(parts) == 1 else torch.cat(parts) for parts in zip(*pooled))
+    return Condition(kind="mask", map=shares, labels=classes)
 
 
-def hard_labels(pooled: torch.Tensor) -> torch.Tensor:
+def hard_labels(counts: torch.Tensor) -> torch.Tensor:
     """Choose the class of every pixel.
 
     Args:
-        pooled: float [B, L + 1, H, W], the shares of the classes and, last, of unpainted.
+        counts: float [B, L + 1, H, W], whole numbers: how often a pixel shows each class and, last, unpainted; small ones.
 
     Returns:
-        int64 [B, H, W], -1 where unpainted is at least as large as every class.
+        int64 [B, H, W], the first of the most frequent classes; -1 where unpainted is at least as frequent as every class.
     """
-    best, classes = pooled[:, :-1].max(dim=1)
-    return torch.where(best > pooled[:, -1], classes, torch.full_like(classes, UNPAINTED))
+    # Ranks part equals, and tell whose count is the largest: that is faster than to ask for the place of a maximum.
+    num = counts.shape[1]
+    ranks = torch.cat([torch.arange(num - 2, -1, -1), torch.tensor([num - 1])])[:, None, None]  # UNPAINTED is num - 2 - the last
+    return num - 2 - (counts * num + ranks).amax(dim=1).remainder(num).long()
 
 
 def crop_box(height: int, width: int, size: int) -> tuple[int, int, int, int]:
@@ -95,8 +98,8 @@ def _to_square(mask: NDArray[np.int64]) -> NDArray[np.int64]:
     return square
 
 
-def _pool(mask: NDArray[np.int64], num_labels: int, size: int) -> torch.Tensor:
-    """Shares of every class and, last, of unpainted: float [1, L + 1, size, size], summing to 1."""
+def _pool(mask: NDArray[np.int64], num_labels: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Shares of every class, float [1, L, size, size], and the class of every pixel, int64 [1, size, size]."""
     fold = min(MOST_SAMPLES, -(-mask.shape[0] // size))
     side = size * fold
     if mask.shape[0] != side:
@@ -106,6 +109,6 @@ def _pool(mask: NDArray[np.int64], num_labels: int, size: int) -> torch.Tensor:
     channels = np.where(mask == UNPAINTED, num_labels, mask)
     cells = np.arange(side) // fold
     flat = (channels * size + cells[:, None]) * size + cells[None, :]
-    counts = np.bincount(flat.ravel(), minlength=(num_labels + 1) * size * size)
-    shares = counts.astype(np.float32).reshape(1, num_labels + 1, size, size) / fold**2
-    return torch.from_numpy(shares)
+    counts = np.bincount(flat.ravel(), minlength=(num_labels + 1) * size * size).astype(np.float32)
+    pooled = torch.from_numpy(counts).view(1, num_labels + 1, size, size)
+    return pooled[:, :-1] / fold**2, hard_labels(pooled)

@@ -51,6 +51,13 @@ def test_area_shares_survive_any_size(side):
     assert abs(condition.map[0, 1].mean() - (side // 5) / side) < 0.03
 
 
+def test_equal_shares_go_to_the_first_class_and_unpainted_before_any():
+    labels = np.array([[2, 1, -1, 0], [1, 2, 0, -1]])
+
+    assert mask_condition(labels[:, :2], LABELS, 1).labels.tolist() == [[[1]]]
+    assert mask_condition(labels[:, 2:], LABELS, 1).labels.tolist() == [[[-1]]]
+
+
 def test_a_thin_line_survives_a_large_reduction():
     labels = np.zeros((1024, 1024), dtype=np.int64)
     labels[500:504] = 1

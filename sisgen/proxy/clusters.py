@@ -90,17 +90,28 @@ class FeatureClusters(nn.Module):
         maps = _as_maps(steps)
         size = (self.config.resolution, self.config.resolution)
         scale = 2 * self.centroids / self.tau  # [K, dims]
-        factors = (scale @ self.whitening)[:, :, None, None].split([maps[source].shape[1] for source in self.config.sources], dim=1)
-        total = (-self.centroids.square().sum(dim=1) / self.tau)[:, None, None]
+        factors = (scale @ self.whitening).split([maps[source].shape[1] for source in self.config.sources], dim=1)
+        offset: torch.Tensor | None = -self.centroids.square().sum(dim=1) / self.tau
+        total: torch.Tensor | None = None
         for source, factor in zip(self.config.sources, factors):
             x = channels_last(maps[source].float())
             if source > self.config.resolution:
                 x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
-            x = F.conv2d(x - x.mean(dim=(2, 3), keepdim=True), factor.contiguous())
+            x = x - x.mean(dim=(2, 3), keepdim=True)
+            if total is not None and source == self.config.resolution and not torch.is_grad_enabled():
+                total = _add_product(total, x, factor)
+                continue
+            x = F.conv2d(x, factor[:, :, None, None].contiguous(), offset)
             if source < self.config.resolution:
                 x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
-            total = x + total
+            total, offset = x if total is None else total + x, None
         return total
+
+
+def _add_product(total: torch.Tensor, x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Add factor [K, C] times x [B, C, h, w] to the total [B, K, h, w], in its memory where it is in channels_last."""
+    rows = total.permute(0, 2, 3, 1).flatten(0, 2).addmm_(x.permute(0, 2, 3, 1).flatten(0, 2), factor.t())  # [B * h * w, K]
+    return rows.unflatten(0, (len(x), *x.shape[2:])).permute(0, 3, 1, 2)
 
 
 def _as_maps(steps: Sequence[Features] | Mapping[int, torch.Tensor]) -> Mapping[int, torch.Tensor]:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sisgen.errors import InputError
-from sisgen.nets.layers import channel_softmax, channels_last, fold_conv
+from sisgen.nets.layers import channel_softmax, channels_last, fold_conv, unfold_conv
 from sisgen.shapes import check_shape
 from sisgen.types import ProxyMask
 
@@ -117,8 +117,7 @@ class DrawingMapper(nn.Module):
         # Back up, and to the proxy grid through sub-pixels.
         for up in self.ups:
             x = up(x, skips.pop())
-        logits = self.head(F.relu(self.norm(x)))
-        return F.pixel_shuffle(logits, self.scale) if self.scale > 1 else logits
+        return unfold_conv(F.relu(self.norm(x)), self.head, self.scale)
 
     def read(self, drawing: torch.Tensor) -> ProxyMask:
         """Map a drawing to a proxy mask."""

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sisgen.errors import InputError
-from sisgen.nets.layers import channel_softmax, channels_last, fold_conv
+from sisgen.nets.layers import channel_softmax, channels_last, fold_conv, unfold_conv
 from sisgen.shapes import check_shape
 from sisgen.types import ProxyMask
 
@@ -96,8 +96,7 @@ class MaskMapper(nn.Module):
 
         # Back up, and to the proxy grid through sub-pixels.
         up = F.interpolate(x, size=fine.shape[-2:], mode="bilinear", align_corners=False)
-        logits = self.head(F.relu(self.merge(torch.cat([fine, up], dim=1))))
-        return F.pixel_shuffle(logits, self.scale) if self.scale > 1 else logits
+        return unfold_conv(F.relu(self.merge(torch.cat([fine, up], dim=1))), self.head, self.scale)
 
     def read(self, mask: torch.Tensor) -> ProxyMask:
         """Map a whole mask to a proxy mask."""
@@ -114,9 +113,10 @@ def fill_unpainted(mask: torch.Tensor, own_labels: torch.Tensor) -> tuple[torch.
     Returns:
         The whole mask [B, L, H, W] and the painted share [B, 1, H, W].
     """
-    painted = mask.sum(dim=1, keepdim=True).clamp(0, 1)
-    if bool((painted > 1 - 1e-6).all()):  # nothing to complete, the usual case while a pen moves
-        return mask, painted
+    painted = mask.sum(dim=1, keepdim=True)
+    if float(painted.amin()) > 1 - 1e-6:  # nothing to complete, the usual case while a pen moves
+        return mask, torch.ones_like(painted)
+    painted = painted.clamp(0, 1)
     own = F.one_hot(own_labels, mask.shape[1]).permute(0, 3, 1, 2).to(mask.dtype)  # [B, L, H, W]
     return mask + (1 - painted) * own, painted
 

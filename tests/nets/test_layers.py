@@ -5,7 +5,18 @@ import math
 import pytest
 import torch
 
-from sisgen.nets.layers import EqualConv2d, EqualLinear, channel_softmax, channels_last, fold_conv, leaky, normalize_second_moment
+from sisgen.nets.layers import (
+    (,
+)
+    EqualConv2d,
+    EqualLinear,
+    channel_softmax,
+    channels_last,
+    fold_conv,
+    leaky,
+    normalize_second_moment,
+    unfold_conv,
+)
 
 
 def test_rows_get_a_mean_square_of_one() -> None:
@@ -60,10 +71,23 @@ def test_a_folded_convolution_equals_space_to_depth_and_a_convolution() -> None:
     assert torch.allclose(fold_conv(x, conv, 4), conv(torch.nn.functional.pixel_unshuffle(x, 4)), atol=1e-6)
 
 
+@pytest.mark.parametrize(("fold", "bias"), [(1, True), (2, True), (4, False)])
+def test_an_unfolded_convolution_equals_a_convolution_and_depth_to_space(fold: int, bias: bool) -> None:
+    conv = torch.nn.Conv2d(6, 5 * fold**2, 1, bias=bias)
+    x = torch.randn(2, 6, 4, 3, generator=torch.Generator().manual_seed(0))
+    wanted = torch.nn.functional.pixel_shuffle(conv(x), fold)
+    assert torch.equal(unfold_conv(x, conv, fold), wanted)
+    with torch.no_grad():
+        assert torch.allclose(unfold_conv(x, conv, fold), wanted, atol=1e-6)
+
+
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_a_softmax_over_channels_is_the_same_in_any_layout(layout: torch.memory_format) -> None:
     x = torch.randn(2, 5, 4, 3).contiguous(memory_format=layout)
-    assert torch.allclose(channel_softmax(x), x.softmax(dim=1), atol=1e-6)
+    wanted = x.softmax(dim=1)
+    assert torch.allclose(channel_softmax(x), wanted, atol=1e-6)
+    with torch.no_grad():
+        assert torch.allclose(channel_softmax(x), wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 4, 3), (1, 40, 4, 3), (1, 3, 4, 4)])

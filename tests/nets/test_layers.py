@@ -6,8 +6,6 @@ import pytest
 import torch
 
 from sisgen.nets.layers import (
-    (,
-)
     EqualConv2d,
     EqualLinear,
     channel_softmax,

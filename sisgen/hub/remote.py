@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -74,33 +74,44 @@ def fetch_from_hub(hub_id: str, revision: str | None = None, report: Report | No
 
 
 def fetch_file(hub_id: str, name: str, *, allow_network: bool = True, report: Report | None = None) -> Path | None:
-    """Bring one file of another project's repository into the Hub's cache, checked against the hash that the Hub names.
+    """Bring one file of another project's repository; as `fetch_files`, but returns the file."""
+    folder = fetch_files(hub_id, (name,), allow_network=allow_network, report=report)
+    return None if folder is None else folder / name
+
+
+def fetch_files(hub_id: str, names: Sequence[str], *, allow_network: bool = True, report: Report | None = None) -> Path | None:
+    """Bring files of another project's repository into the Hub's cache, each checked against the hash that the Hub names.
 
     Args:
         hub_id: "user/name".
-        name: the file's plain name.
+        names: the files' plain names.
         allow_network: False only looks into the cache.
-        report: told how far it is.
+        report: told how far all of them are.
 
     Returns:
-        The file; `None` when it is not in the cache and nothing may be fetched.
+        The folder that holds them, all of one state; `None` when they are not in the cache and nothing may be fetched.
 
     Raises:
-        FetchError: the Hub does not answer, refuses, or has no such file.
+        FetchError: the Hub does not answer, refuses, or lacks one of the files.
         CheckpointError: what came has another hash.
     """
     repo = cache_of_hub() / f"models--{hub_id.replace('/', '--')}"
-    cached = sorted(repo.glob(f"snapshots/*/{name}"), key=lambda path: path.lstat().st_mtime)
-    if cached:
-        return cached[-1]
+    cached = sorted(repo.glob(f"snapshots/*/{names[0]}"), key=lambda path: path.lstat().st_mtime)
+    whole = [path.parent for path in cached if all((path.parent / name).is_file() for name in names)]
+    if whole:
+        return whole[-1]
     if is_offline() or not allow_network:
         return None
     listing = _list(hub_id, "main")
-    if name not in listing.sizes:
-        raise FetchError(f"'{hub_id}' has no file '{name}'")
-    _bring(repo, hub_id, listing, name, None, None if report is None else _shifted(report, hub_id, 0, listing.sizes[name]))
+    absent = [name for name in names if name not in listing.sizes]
+    if absent:
+        raise FetchError(f"'{hub_id}' has no file '{absent[0]}'")
+    done, total = 0, sum(listing.sizes[name] for name in names)
+    for name in names:
+        _bring(repo, hub_id, listing, name, None, None if report is None else _shifted(report, hub_id, done, total))
+        done += listing.sizes[name]
     _write_reference(repo / "refs" / "main", listing.commit)
-    return repo / "snapshots" / listing.commit / name
+    return repo / "snapshots" / listing.commit
 
 
 def endpoint() -> str:

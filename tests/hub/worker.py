@@ -56,7 +56,13 @@ def hed(allow_network=True):
     return None if found is None else str(found)
 
 
-JOBS = {job.__name__: job for job in (find, push, pipeline, page, hub_library, hed)}
+def clip(name):
+    from sisgen.hub.clip import find_clip
+
+    return str(find_clip(name))
+
+
+JOBS = {job.__name__: job for job in (find, push, pipeline, page, hub_library, hed, clip)}
 
 
 def main():

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from sisgen.conditions.exemplar import exemplar_condition
 from sisgen.devices import pick_device
+from sisgen.editing.clip import check_text, check_transformers, load_clip
 from sisgen.editing.directions import Direction
 from sisgen.editing.styles import StyleRows
+from sisgen.editing.text import NEUTRAL, STEPS, TextDirection, text_direction
 from sisgen.engines.checks import check_number, check_seeds
 from sisgen.engines.drawings import check_drawings
 from sisgen.engines.models import ModelConfig, list_directions, load_engine, load_shipped_squeezenet, read_config
@@ -26,6 +28,7 @@ from sisgen.engines.rearrange import RearrangeEngine, latents
 from sisgen.engines.request import CHUNK, GivenStyle, check_photo, check_style, describe_request, read_labels, synthesize_style
 from sisgen.errors import CheckpointError, InputError
 from sisgen.hub import DEFAULT_MODEL, Report, find_model
+from sisgen.hub.clip import CLIP_ID, find_clip
 from sisgen.inversion.files import load_inversion, save_inversion
 from sisgen.inversion.inversion import Inversion, invert, move_rows
 from sisgen.inversion.photo import Box, cut_photo
@@ -33,7 +36,7 @@ from sisgen.inversion.refine import Progress, Stop
 from sisgen.nets.squeezenet import SqueezeNet
 from sisgen.types import Condition, LabelSet, Result
 
-MAX_STEPS = 1000  # of refinement
+MAX_STEPS = 1000  # of a refinement, or of the search for a text's direction
 TUNE_STEPS = 80  # of pivotal tuning
 TRUST = 0.6  # of an exemplar in its labels; the best of 0, 0.3, 0.6, 1 on validation
 
@@ -264,6 +267,41 @@ class Pipeline:
             if self._directions is None:
                 self._directions = list_directions(self.folder, self.config, self.engine.generator)
             return list(self._directions)
+
+    def text_direction(
+        self,
+        text: str,
+        *,
+        neutral: str = NEUTRAL,
+        clip: str = CLIP_ID,
+        steps: int = STEPS,
+        seed: int = 0,
+        report: Report | None = None,
+        progress: Progress | None = None,
+    ) -> TextDirection:
+        """Find the direction towards a text with CLIP, which `pip install 'sisgen[text]'` brings; its `direction` is for `edit`.
+
+        Args:
+            text: what edited pictures show, "a face with a big smile".
+            neutral: what pictures of this model show anyway, "a face".
+            clip: a CLIP model: a folder, or "user/model" on the Hub.
+            steps: of the search, 0..1000.
+            seed: of the samples that it is found on.
+            report: told how far a download is.
+            progress: told (steps done, steps in all).
+
+        Raises:
+            InputError: `transformers` is not installed, or a text is empty, too long or like the other one.
+            ModelNotFoundError: the CLIP model is not here and cannot be fetched.
+            CheckpointError: it is damaged or of another kind.
+        """
+        steps = int(check_number("steps", steps, 0, MAX_STEPS))
+        for words in (text, neutral):
+            check_text(words)
+        check_transformers()
+        judge = load_clip(find_clip(clip, report=report), self.device)
+        psi = self.config.defaults.truncation
+        return text_direction(self.engine.generator, judge, text, neutral=neutral, psi=psi, steps=steps, seed=seed, report=progress)
 
     def latents(self, seeds: Sequence[int]) -> torch.Tensor:
         """Give the latents of seeds, those of the official tools: float [B, z_dim]."""

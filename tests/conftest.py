@@ -115,3 +115,29 @@ def drawing_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
     parts = {f"mapper_{kind}": DrawingMapper(config) for kind, config in sizes.items()}
     export_parts(folder, parts, {"drawing_mappers": {kind: to_dict(config) for kind, config in sizes.items()}})
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a CLIP of 2 layers, 32 px and letters for tokens; skips where `transformers`, which is optional, is not installed."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("clip")
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    transformers.CLIPTokenizer(vocab={word: index for index, word in enumerate(words)}, merges=[]).save_pretrained(folder)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    ends = {"bos_token_id": len(words) - 2, "eos_token_id": len(words) - 1, "pad_token_id": len(words) - 1}
+    config = transformers.CLIPConfig(
+        text_config={**sizes, **ends, "vocab_size": len(words), "max_position_embeddings": 77},
+        vision_config={**sizes, "image_size": 32, "patch_size": 8},
+        projection_dim=16,
+    )
+    torch.manual_seed(0)
+    model = transformers.CLIPModel(config)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim > 1:
+                weight.normal_(std=weight[0].numel() ** -0.5)  # fresh ones hardly look at their picture
+    model.save_pretrained(folder)
+    (folder / "tokenizer_config.json").unlink()  # the Hub is not asked for it
+    return folder

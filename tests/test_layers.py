@@ -30,6 +30,7 @@ HOMES = {
     "cv2": {"io", "conditions", "data"},
     "sklearn": {"proxy", "editing", "metrics"},
     "huggingface_hub": {"hub"},
+    "transformers": {"editing"},
     "pickle": {"io"},
 }
 UNLAYERED = {"__init__", "__main__"}

@@ -48,7 +48,7 @@ def attribute_directions(
     """
     if len(w) < 4 * FEWEST:
         raise InputError(f"Directions of attributes need at least {4 * FEWEST} samples, but {len(w)} came; take more.")
-    mean, root, inverse = _whitening(w)
+    mean, root, inverse = whitening(w)
     whitened = (w - mean) @ inverse  # [N, d]
     found = []
     for name in attributes if names is None else names:
@@ -59,7 +59,7 @@ def attribute_directions(
     return found
 
 
-def _whitening(w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def whitening(w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Mean [D], the way from whitened to w [D, d], and back [D, d]; dimensions that w hardly uses are left out."""
     values, vectors = torch.linalg.eigh(torch.cov(w.t()))
     used = values > 1e-4 * values.max()

@@ -167,7 +167,7 @@ def list_directions(folder: Path | None, config: ModelConfig, generator: StyleGA
         CheckpointError: the file is missing or altered.
     """
     count = min(8, config.generator.w_dim)
-    return [*_learned_directions(folder, config), *sefa_directions(generator, count), *ganspace_directions(generator, count)]
+    return [*learned_directions(folder, config), *sefa_directions(generator, count), *ganspace_directions(generator, count)]
 
 
 def load_shipped_squeezenet(device: torch.device) -> SqueezeNet | None:
@@ -179,7 +179,12 @@ def load_shipped_squeezenet(device: torch.device) -> SqueezeNet | None:
     return load_squeezenet(folder, device)
 
 
-def _learned_directions(folder: Path | None, config: ModelConfig) -> list[Direction]:
+def learned_directions(folder: Path | None, config: ModelConfig) -> list[Direction]:
+    """List the directions that a model folder holds; none, told in the log, where they were learned on another generator.
+
+    Raises:
+        CheckpointError: the file is missing or altered.
+    """
     if fitted_elsewhere(config.training, config.files, "directions"):
         log.warning("The directions of '%s' were learned on another generator and are left out; learn them again.", config.name)
         return []

@@ -1,6 +1,8 @@
 """`sisgen edit`, `directions` and `video` on the tiny model."""
 
+import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -46,7 +48,7 @@ def test_directions_are_listed_and_unknown_ones_refused(tiny_model, tmp_path, ca
     assert main(["edit", "--model", str(tiny_model), "--device", "cpu", "--direction", "age", "--out", str(tmp_path)]) == 2
     assert "no direction 'age'" in capsys.readouterr().err
     assert main(["edit", "--model", str(tiny_model)]) == 2
-    assert "either --direction or --mix" in capsys.readouterr().err
+    assert "one of --direction, --text and --mix, but 0 came" in capsys.readouterr().err
 
 
 def test_learned_directions_serve_edits(tiny_model, tmp_path, capsys):
@@ -61,6 +63,41 @@ def test_learned_directions_serve_edits(tiny_model, tmp_path, capsys):
     light = next(one for one in pipe.directions() if one.name == "light")
     dark, bright = (float(pipe(style=pipe.edit(3, light, strength)).images.mean()) for strength in (-3.0, 3.0))
     assert bright > dark
+
+
+def test_the_direction_of_a_text_is_found_used_and_kept(tiny_model, tiny_clip, mask, tmp_path, capsys):
+    folder = tmp_path / "tiny"
+    shutil.copytree(tiny_model, folder)
+    learn = ["directions", "--model", str(folder), "--export", str(folder), "--device", "cpu"]
+    text = ["--text", "a face with a hat", "--clip", str(tiny_clip), "--steps", "3"]
+    assert main([*learn, *text]) == 0
+    assert "'a-face-with-a-hat' was written" in capsys.readouterr().out
+    first = Pipeline.from_pretrained(folder, device="cpu").directions()[0]
+    assert first.name == "a-face-with-a-hat"
+
+    assert main([*learn, "--samples", "300", "--accuracy", "0.6"]) == 0
+    notes = read_json(folder / "config.json")["training"]["directions"]
+    assert notes["texts"]["a-face-with-a-hat"]["neutral"] == "a face"
+    directions = {one.name: one for one in Pipeline.from_pretrained(folder, device="cpu").directions()}
+    assert {"light", "a-face-with-a-hat"} <= directions.keys(), "neither puts the other out"
+    assert np.array_equal(directions["a-face-with-a-hat"].vector, first.vector)
+
+    arguments = ["--model", str(folder), "--device", "cpu", "--mask", str(mask), "--strength", "0", "3", "--out", str(tmp_path)]
+    assert main(["edit", *arguments, *text]) == 0
+    assert main(["edit", *arguments, "--direction", "a-face-with-a-hat", "--out", str(tmp_path / "named")]) == 0
+    name = "seed0_a-face-with-a-hat_+3.png"
+    found, named = (Image.open(path / name) for path in (tmp_path, tmp_path / "named"))
+    assert np.array_equal(np.asarray(found), np.asarray(named))
+    assert json.loads(found.text["sisgen"])["text"] == "a face with a hat"
+
+
+def test_a_text_beside_a_direction_or_without_transformers_is_refused(tiny_model, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    command = ["edit", "--model", str(tiny_model), "--device", "cpu", "--text", "a smile"]
+    assert main([*command, "--direction", "pca-1"]) == 2
+    assert "but 2 came" in capsys.readouterr().err
+    assert main(command) == 2
+    assert "pip install 'sisgen[text]'" in capsys.readouterr().err
 
 
 def test_a_video_walks_between_seeds(tiny_model, mask, tmp_path, capsys):

@@ -23,6 +23,7 @@ from sisgen.inversion.inversion import Inversion
 from sisgen.nets.reader import Reader
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.proxy.drawing_mapper import DrawingMapper
+from sisgen.proxy.leaning import lean, lean_on
 from sisgen.proxy.mapper import MaskMapper, blend_proxies, fill_unpainted
 from sisgen.rearrange.classes import class_bias
 from sisgen.rearrange.rearranger import Rearranger, StyleMemory
@@ -31,7 +32,8 @@ from sisgen.types import Condition, Features, ProxyMask
 
 Key = tuple[int | str, float]  # of a style in the cache: a seed, or a photograph's key, and the truncation
 CACHE_BYTES = 256 * 2**20
-MARGIN = 64  # a change of a photograph's mask reaches a 64th of the picture further
+MARGIN = 18  # a changed place reaches an 18th of the picture further: parts move with what is around them
+PHOTO_MARGIN = 64  # on photographs, of which as much as possible stays
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +45,8 @@ class Style:
         memory: what the rearranger keeps of them.
         images: the plain samples [B, 3, H, W].
         labels: their own masks as the model's reader sees them, int64 [B, H, W] of drawings' size.
-        kept: where a drawing repeats `labels`, the sample stays as it is; so it is with photographs, whose canvas opens with them.
+        kept: it is a photograph, of which as much as possible stays: its classes keep to themselves, and changes reach less far.
+        leaning: how much more of every cluster they have than an average sample [B, K], see `proxy/leaning.py`.
         tail: the blocks behind the cut with a single style folded in; `None` for several, and where that does not pay.
     """
 
@@ -51,6 +54,7 @@ class Style:
     memory: StyleMemory
     images: torch.Tensor
     labels: torch.Tensor
+    leaning: torch.Tensor
     kept: bool = False
     tail: StyledTail | None = None
 
@@ -147,7 +151,7 @@ class RearrangeEngine(nn.Module):
         labels, shown = labels.to(self.device), self.reader.read(image.to(self.device).clamp(-1, 1))
         mask = nn.functional.one_hot(labels, self.mapper.config.num_labels).permute(0, 3, 1, 2).float()  # [1, L, H, W]
         drawn = self.mapper.read(mask).probs
-        other = nn.functional.adaptive_avg_pool2d(changed_places(mask, shown), drawn.shape[-1])
+        other = nn.functional.adaptive_avg_pool2d(changed_places(mask, shown, PHOTO_MARGIN), drawn.shape[-1])
         return ProxyMask(probs=blend_proxies(drawn, own.to(self.device), other.clamp_min(trust)))
 
     def with_tail(self, tail: StyleGAN2 | None) -> RearrangingParts:
@@ -226,8 +230,8 @@ class RearrangeEngine(nn.Module):
             probs = (mapper.read(given).probs if isinstance(mapper, DrawingMapper) else given).expand(count, -1, -1, -1)
             return probs, torch.ones_like(probs[:, :1])
         whole, painted = fill_unpainted(given.expand(count, -1, -1, -1), style.labels)
-        probs = self.mapper.read(whole).probs
-        covered = painted * changed_places(whole, style.labels) if style.kept else painted
+        probs = lean(self.mapper.read(whole).probs, style.leaning)
+        covered = painted * changed_places(whole, style.labels, PHOTO_MARGIN if style.kept else MARGIN)
         return probs, nn.functional.adaptive_avg_pool2d(covered, probs.shape[-1])
 
     def _store(self, fresh: Mapping[Key, Style], used: Sequence[Key]) -> None:
@@ -266,7 +270,8 @@ def prepare_rows(parts: RearrangingParts, ws: torch.Tensor, reader: Reader, labe
     images = generator.tail(found[-1], ws)
     memory = rearranger.remember(cut, own, fine, ws[:, 0])
     read = reader.read(images.clamp(-1, 1)) if labels is None else labels
-    return Style(ws=ws, memory=memory, images=images, labels=read, kept=labels is not None)
+    leaning = lean_on(own.probs, parts.clusters.shares)
+    return Style(ws=ws, memory=memory, images=images, labels=read, leaning=leaning, kept=labels is not None)
 
 
 def whole_labels(drawn: torch.Tensor | None, own_labels: torch.Tensor) -> torch.Tensor:
@@ -277,11 +282,15 @@ def whole_labels(drawn: torch.Tensor | None, own_labels: torch.Tensor) -> torch.
     return torch.where(labels == UNPAINTED, own_labels, labels)
 
 
-def changed_places(mask: torch.Tensor, own_labels: torch.Tensor) -> torch.Tensor:
-    """Where a whole mask [B, L, H, W] says another class than the own labels int64 [B, H, W], and a little around: [B, 1, H, W]."""
+def changed_places(mask: torch.Tensor, own_labels: torch.Tensor, margin: int) -> torch.Tensor:
+    """Where a whole mask [B, L, H, W] says another class than the own labels int64 [B, H, W], and around it: [B, 1, H, W].
+
+    `margin` is the part of the picture that a change reaches further: 64 = a 64th.
+    """
     other = (mask.argmax(dim=1, keepdim=True) != own_labels[:, None]).to(mask.dtype)
-    margin = 2 * (mask.shape[-1] // MARGIN) + 1
-    return nn.functional.max_pool2d(other, margin, stride=1, padding=margin // 2)
+    reach = mask.shape[-1] // margin
+    across = nn.functional.max_pool2d(other, (1, 2 * reach + 1), stride=1, padding=(0, reach))
+    return nn.functional.max_pool2d(across, (2 * reach + 1, 1), stride=1, padding=(reach, 0))
 
 
 class RearrangingParts(Protocol):
@@ -367,8 +376,9 @@ def _map_style(styles: Sequence[Style], merge: Callable[[list[torch.Tensor]], to
     features = [memory.features for memory in memories]
     joined = Features(map=merge([f.map for f in features]), rgb=merge([f.rgb for f in features]))
     tensors = {f.name: merge([getattr(m, f.name) for m in memories]) for f in fields(StyleMemory) if f.name != "features"}
-    ws, images, labels = (merge([getattr(style, name) for style in styles]) for name in ("ws", "images", "labels"))
-    return Style(memory=StyleMemory(features=joined, **tensors), kept=styles[0].kept, ws=ws, images=images, labels=labels)
+    memory = StyleMemory(features=joined, **tensors)
+    ws, images, labels, leaning = (merge([getattr(style, name) for style in styles]) for name in ("ws", "images", "labels", "leaning"))
+    return Style(memory=memory, ws=ws, images=images, labels=labels, leaning=leaning, kept=styles[0].kept)
 
 
 def _num_bytes(style: Style) -> int:

@@ -30,6 +30,7 @@ class ProxyConfig:
     channels: int = 96  # of all sources together
     dims: int = 24  # kept by whitening
     num_clusters: int = 32  # K
+    shares: bool = False  # the file also tells how much of a sample every cluster owns on average; older ones do not
 
     def __post_init__(self) -> None:
         for name in ("resolution", "channels", "dims", "num_clusters"):
@@ -50,6 +51,7 @@ class FeatureClusters(nn.Module):
     whitening: torch.Tensor
     centroids: torch.Tensor
     tau: torch.Tensor
+    shares: torch.Tensor  # of an average sample [K]; 0 where it is not known
 
     def __init__(self, config: ProxyConfig) -> None:
         super().__init__()
@@ -57,6 +59,7 @@ class FeatureClusters(nn.Module):
         self.register_buffer("whitening", torch.zeros(config.dims, config.channels))
         self.register_buffer("centroids", torch.zeros(config.num_clusters, config.dims))
         self.register_buffer("tau", torch.ones([]))
+        self.register_buffer("shares", torch.zeros(config.num_clusters), persistent=config.shares)
 
     def join(self, steps: Sequence[Features] | Mapping[int, torch.Tensor]) -> torch.Tensor:
         """Bring the sources to the proxy grid, join them and subtract each sample's mean: [B, C, h, w]."""
@@ -105,6 +108,7 @@ class FeatureClusters(nn.Module):
             if source < self.config.resolution:
                 x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
             total, offset = x if total is None else total + x, None
+        assert total is not None  # there is at least one source
         return total
 
 
@@ -160,6 +164,8 @@ def fit_clusters(config: ProxyConfig, joined: torch.Tensor, *, seed: int = 0, be
     kmeans.fit(rows[_balanced(groups, seed)].numpy())
     clusters.centroids.copy_(torch.from_numpy(kmeans.cluster_centers_))
     clusters.tau.fill_(_fit_tau(clusters, rows))
+    parts = [clusters.membership(part.t()[None, :, :, None]).sum(dim=(0, 2, 3)) for part in rows.split(16_384)]
+    clusters.shares.copy_(torch.stack(parts).sum(dim=0) / len(rows))
     return clusters
 
 

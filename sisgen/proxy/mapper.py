@@ -84,11 +84,11 @@ class MaskMapper(nn.Module):
         """
         check_shape("mask", mask, (None, self.config.num_labels, self.config.resolution, self.config.resolution))
         # Fine branch, a quarter of the resolution.
-        fine = F.relu(fold_conv(channels_last(mask), self.stem, 4))  # [B, C, H/4, W/4]
-        fine = fine + F.relu(self.local(fine))
+        fine = fold_conv(channels_last(mask), self.stem, 4).relu_()  # [B, C, H/4, W/4]
+        fine = fine + self.local(fine).relu_()
 
         # Coarse branch, an eighth, with a view of the whole picture.
-        seen = F.relu(self.down(fine))
+        seen = self.down(fine).relu_()
         x = seen
         for block in self.middle:
             x = block(x, seen)
@@ -96,7 +96,7 @@ class MaskMapper(nn.Module):
 
         # Back up, and to the proxy grid through sub-pixels.
         up = F.interpolate(x, size=fine.shape[-2:], mode="bilinear", align_corners=False)
-        return unfold_conv(F.relu(self.merge(torch.cat([fine, up], dim=1))), self.head, self.scale)
+        return unfold_conv(self.merge(torch.cat([fine, up], dim=1)).relu_(), self.head, self.scale)
 
     def read(self, mask: torch.Tensor) -> ProxyMask:
         """Map a whole mask to a proxy mask."""

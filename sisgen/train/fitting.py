@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ def proxy_config(generator: StyleGAN2, sources: Sequence[int], num_clusters: int
     """Fit a `ProxyConfig` to a generator."""
     channels = sum(generator.config.channels[str(size)] for size in sources)
     dims = min(24, channels)
-    return ProxyConfig(resolution=max(sources), sources=tuple(sources), channels=channels, dims=dims, num_clusters=num_clusters)
+    return ProxyConfig(
+        resolution=max(sources), sources=tuple(sources), channels=channels, dims=dims, num_clusters=num_clusters, shares=True
+    )
 
 
 def rearranger_config(generator: StyleGAN2, proxy: ProxyConfig, resolution: int) -> RearrangerConfig:
@@ -95,7 +98,7 @@ def carry_clusters(model: Path, generator: StyleGAN2, *, samples: int = 512, see
     if fitted_to is None or fitted_to == generator_sha256(model):
         return clusters
     log.info("The generator changed since the clusters were fitted: they follow it.")
-    return fit_generator(generator, clusters.config, samples=samples, seed=seed, before=clusters)
+    return fit_generator(generator, replace(clusters.config, shares=True), samples=samples, seed=seed, before=clusters)
 
 
 def generator_of_rearranger(content: Mapping[str, Any]) -> str | None:

@@ -293,9 +293,10 @@ def main(args: argparse.Namespace) -> int:
     generator = load_generator(args.model).to(device)
     proxy = proxy_config(generator, args.sources, args.clusters)
     sizes = replace(rearranger_config(generator, proxy, min(args.sources)), tokens_per_cluster=args.tokens)
-    known = read_json(args.model / "config.json").get("rearranger")
-    if known and not args.fresh:  # an older model goes on as it was
-        sizes = replace(sizes, relative_tokens=known.get("relative_tokens", False))
+    content = read_json(args.model / "config.json")
+    if not args.fresh:  # an older model goes on as it was
+        sizes = replace(sizes, relative_tokens=content.get("rearranger", {}).get("relative_tokens", sizes.relative_tokens))
+        proxy = replace(proxy, shares=content.get("proxy", {}).get("shares", False))
 
     # Warm from the model folder, or fit anew.
     warm = not args.fresh and has_part(args.model, "proxy", {"proxy": proxy}) and has_part(args.model, "rearranger", {"rearranger": sizes})

@@ -112,6 +112,35 @@ def test_unpainted_places_keep_the_samples_own_proxy(engine: RearrangeEngine, dr
     assert not torch.allclose(proxy[:, :, :12], style.memory.own[:, :, :12], atol=1e-2)
 
 
+def test_the_samples_own_mask_gives_the_plain_sample(engine: RearrangeEngine) -> None:
+    style = engine.recall([3], PSI)
+    own = torch.nn.functional.one_hot(style.labels, engine.mapper.config.num_labels).permute(0, 3, 1, 2).float()
+    condition = Condition(kind="mask", map=own, labels=style.labels)
+    assert torch.allclose(make(engine, condition, [3]), style.images, atol=1e-5)
+
+
+def test_far_from_what_is_drawn_anew_the_sample_keeps_its_arrangement(engine: RearrangeEngine) -> None:
+    style = engine.recall([3], PSI)
+    labels = style.labels.clone()
+    labels[:, 20:, 20:] = (labels[:, 20:, 20:] + 1) % engine.mapper.config.num_labels
+    drawn = torch.nn.functional.one_hot(labels, engine.mapper.config.num_labels).permute(0, 3, 1, 2).float()
+    proxy = engine.map_condition(Condition(kind="mask", map=drawn, labels=labels), style).probs
+    scale = proxy.shape[-1] / 32
+    far, changed = round(17 * scale), round(20 * scale)  # a change of 32 pixels reaches one further
+    assert torch.equal(proxy[:, :, :far, :far], style.memory.own[:, :, :far, :far])
+    assert not torch.allclose(proxy[:, :, changed:, changed:], style.memory.own[:, :, changed:, changed:], atol=0.05)
+
+
+def test_open_questions_are_decided_as_the_sample_has_it(engine: RearrangeEngine, drawing: Condition) -> None:
+    plain = engine.map_condition(drawing, engine.recall([3], PSI)).probs
+    shares = engine.recall([3], PSI).memory.own.mean(dim=(0, 2, 3))
+    engine.clusters.shares.copy_(torch.where(shares == shares.max(), shares / 4, shares))  # this sample has four times as much of one
+    engine._cache.clear()
+    leaned = engine.map_condition(drawing, engine.recall([3], PSI)).probs
+    common = int(shares.argmax())
+    assert float(leaned[:, common].mean()) > float(plain[:, common].mean())
+
+
 def test_the_own_proxy_gives_the_plain_sample(engine: RearrangeEngine) -> None:
     plain = make(engine, None, [3, 5])
     assert torch.equal(engine.synthesize_proxy(engine.proxy_of([3, 5], PSI), [3, 5], PSI), plain)

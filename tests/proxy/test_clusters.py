@@ -122,6 +122,18 @@ def test_a_cluster_that_owned_nothing_starts_where_the_others_are_far() -> None:
     assert [len(part.unique()) for part in owner] == [1, 1, 1] and len(owner.unique()) == 3
 
 
+def test_shares_are_what_an_average_sample_has(clusters: FeatureClusters, tiny_generator: StyleGAN2) -> None:
+    found = clusters(features(tiny_generator)).probs.mean(dim=(0, 2, 3))
+    assert abs(float(clusters.shares.sum()) - 1) < 1e-4
+    assert torch.allclose(clusters.shares, found, atol=0.02)
+
+
+def test_files_of_before_shares_were_kept_say_nothing_about_them() -> None:
+    old, new = FeatureClusters(PROXY), FeatureClusters(replace(PROXY, shares=True))
+    assert "shares" not in old.state_dict() and "shares" in new.state_dict()
+    assert not bool(old.shares.any())
+
+
 def test_purity_by_hand() -> None:
     # Clusters over eight cells: 0 0 0 1 1 1 2 2; classes: 0 0 1 1 1 0 1 1; class 2 is nowhere.
     hard, labels = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2]), torch.tensor([0, 0, 1, 1, 1, 0, 1, 1])

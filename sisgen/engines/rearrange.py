@@ -23,7 +23,7 @@ from sisgen.inversion.inversion import Inversion
 from sisgen.nets.reader import Reader
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.proxy.drawing_mapper import DrawingMapper
-from sisgen.proxy.leaning import lean, lean_on
+from sisgen.proxy.leaning import lean_on
 from sisgen.proxy.mapper import MaskMapper, blend_proxies, fill_unpainted
 from sisgen.rearrange.classes import class_bias
 from sisgen.rearrange.rearranger import Rearranger, StyleMemory
@@ -46,7 +46,7 @@ class Style:
         images: the plain samples [B, 3, H, W].
         labels: their own masks as the model's reader sees them, int64 [B, H, W] of drawings' size.
         kept: it is a photograph, of which as much as possible stays: its classes keep to themselves, and changes reach less far.
-        leaning: how much more of every cluster they have than an average sample [B, K], see `proxy/leaning.py`.
+        leaning: how much more of every cluster they have than an average sample, as logits [B, K], see `proxy/leaning.py`.
         tail: the blocks behind the cut with a single style folded in; `None` for several, and where that does not pay.
     """
 
@@ -151,7 +151,7 @@ class RearrangeEngine(nn.Module):
         labels, shown = labels.to(self.device), self.reader.read(image.to(self.device).clamp(-1, 1))
         mask = nn.functional.one_hot(labels, self.mapper.config.num_labels).permute(0, 3, 1, 2).float()  # [1, L, H, W]
         drawn = self.mapper.read(mask).probs
-        other = nn.functional.adaptive_avg_pool2d(changed_places(mask, shown, PHOTO_MARGIN), drawn.shape[-1])
+        other = nn.functional.adaptive_avg_pool2d(changed_places(labels, shown, PHOTO_MARGIN), drawn.shape[-1])
         return ProxyMask(probs=blend_proxies(drawn, own.to(self.device), other.clamp_min(trust)))
 
     def with_tail(self, tail: StyleGAN2 | None) -> RearrangingParts:
@@ -230,8 +230,9 @@ class RearrangeEngine(nn.Module):
             probs = (mapper.read(given).probs if isinstance(mapper, DrawingMapper) else given).expand(count, -1, -1, -1)
             return probs, torch.ones_like(probs[:, :1])
         whole, painted = fill_unpainted(given.expand(count, -1, -1, -1), style.labels)
-        probs = lean(self.mapper.read(whole).probs, style.leaning)
-        covered = painted * changed_places(whole, style.labels, PHOTO_MARGIN if style.kept else MARGIN)
+        probs = self.mapper.read(whole, style.leaning).probs
+        wanted = whole.argmax(dim=1) if condition.labels is None else whole_labels(condition.labels, style.labels)
+        covered = painted * changed_places(wanted, style.labels, PHOTO_MARGIN if style.kept else MARGIN)
         return probs, nn.functional.adaptive_avg_pool2d(covered, probs.shape[-1])
 
     def _store(self, fresh: Mapping[Key, Style], used: Sequence[Key]) -> None:
@@ -282,13 +283,13 @@ def whole_labels(drawn: torch.Tensor | None, own_labels: torch.Tensor) -> torch.
     return torch.where(labels == UNPAINTED, own_labels, labels)
 
 
-def changed_places(mask: torch.Tensor, own_labels: torch.Tensor, margin: int) -> torch.Tensor:
-    """Where a whole mask [B, L, H, W] says another class than the own labels int64 [B, H, W], and around it: [B, 1, H, W].
+def changed_places(wanted: torch.Tensor, own_labels: torch.Tensor, margin: int) -> torch.Tensor:
+    """Where labels say another class than the sample's own, both int64 [B, H, W], and around it: float [B, 1, H, W].
 
     `margin` is the part of the picture that a change reaches further: 64 = a 64th.
     """
-    other = (mask.argmax(dim=1, keepdim=True) != own_labels[:, None]).to(mask.dtype)
-    reach = mask.shape[-1] // margin
+    other = (wanted != own_labels)[:, None].float()
+    reach = own_labels.shape[-1] // margin
     across = nn.functional.max_pool2d(other, (1, 2 * reach + 1), stride=1, padding=(0, reach))
     return nn.functional.max_pool2d(across, (2 * reach + 1, 1), stride=1, padding=(reach, 0))
 

@@ -16,22 +16,16 @@ RARE = 2e-3  # share below which clusters count as alike
 
 
 def lean_on(own: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """Weigh clusters by what a style sample has of them.
+    """Weigh clusters by what a style sample has of them; the outcome is added to a mapper's logits.
 
     Args:
         own: proxy masks of the style samples [B, K, h, w].
         shares: of an average sample [K]; all 0 where they are not known.
 
     Returns:
-        Factors [B, K], 1 where the sample is like the average, or where nothing is known.
+        Logarithms of the factors [B, K], 0 where the sample is like the average, or where nothing is known.
     """
     if not bool(shares.any()):
-        return torch.ones(own.shape[:2], device=own.device)
+        return torch.zeros(own.shape[:2], device=own.device)
     ratio = (own.mean(dim=(2, 3)) + RARE) / (shares + RARE)
-    return ratio.clamp(1 / LIMIT, LIMIT) ** TRUST
-
-
-def lean(probs: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    """Multiply proxy masks [B, K, h, w] by factors [B, K] of `lean_on`; they sum to 1 again."""
-    weighted = probs * factors[:, :, None, None]
-    return weighted / weighted.sum(dim=1, keepdim=True)
+    return TRUST * ratio.clamp(1 / LIMIT, LIMIT).log()

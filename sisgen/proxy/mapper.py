@@ -98,9 +98,10 @@ class MaskMapper(nn.Module):
         up = F.interpolate(x, size=fine.shape[-2:], mode="bilinear", align_corners=False)
         return unfold_conv(self.merge(torch.cat([fine, up], dim=1)).relu_(), self.head, self.scale)
 
-    def read(self, mask: torch.Tensor) -> ProxyMask:
-        """Map a whole mask to a proxy mask."""
-        return ProxyMask(probs=channel_softmax(self(mask)))
+    def read(self, mask: torch.Tensor, leaning: torch.Tensor | None = None) -> ProxyMask:
+        """Map a whole mask to a proxy mask; `leaning` [B, K] is added to the logits, see `leaning.py`."""
+        logits = self(mask)
+        return ProxyMask(probs=channel_softmax(logits if leaning is None else logits + leaning[:, :, None, None]))
 
 
 def fill_unpainted(mask: torch.Tensor, own_labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -227,7 +227,7 @@ class RearrangeEngine(nn.Module):
         given, count = condition.map.to(self.device), style.ws.shape[0]
         if condition.kind == EXEMPLAR or condition.kind in self.drawing_mappers:
             mapper = None if condition.kind == EXEMPLAR else self.drawing_mappers[condition.kind]
-            probs = (mapper.read(given).probs if isinstance(mapper, DrawingMapper) else given).expand(count, -1, -1, -1)
+            probs = mapper.read(given, style.leaning).probs if isinstance(mapper, DrawingMapper) else given.expand(count, -1, -1, -1)
             return probs, torch.ones_like(probs[:, :1])
         whole, painted = fill_unpainted(given.expand(count, -1, -1, -1), style.labels)
         probs = self.mapper.read(whole, style.leaning).probs

@@ -119,6 +119,7 @@ class DrawingMapper(nn.Module):
             x = up(x, skips.pop())
         return unfold_conv(F.relu(self.norm(x)), self.head, self.scale)
 
-    def read(self, drawing: torch.Tensor) -> ProxyMask:
-        """Map a drawing to a proxy mask."""
-        return ProxyMask(probs=channel_softmax(self(drawing)))
+    def read(self, drawing: torch.Tensor, leaning: torch.Tensor | None = None) -> ProxyMask:
+        """Map a drawing to a proxy mask; `leaning` [B, K] is added to the logits, see `leaning.py`."""
+        logits = self(drawing)
+        return ProxyMask(probs=channel_softmax(logits if leaning is None else logits + leaning[:, :, None, None]))

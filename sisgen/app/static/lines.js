@@ -11,7 +11,7 @@ export const LINES = {
   sketch: { note: "Draw lines, or open a sketch.", open: "Open a sketch…", pens: pen },
   canny: { note: "Sharp edges of a photo: erase some, draw others.", open: "Open a photo…", pens: pen },
   hed: { note: "Soft edges of a photo: the darker, the surer.", open: "Open a photo…", pens: pen },
-  depth: { note: "How near things are: light is near.", open: "Open a depth picture…", pens: greys },
+  depth: { note: "How near things are: light is near.", open: "Open a depth picture…", save: "Download depth", pens: greys },
 };
 
 const ramp = (color) => {

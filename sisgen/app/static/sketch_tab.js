@@ -53,12 +53,13 @@ class SketchTab extends Studio {
   }
 
   dress() {
-    const { note, pens, open: words } = LINES[this.chosen];
+    const { note, pens, open: words, save = "Download lines" } = LINES[this.chosen];
     this.bench.setLabels(pens, RAMPS[this.chosen]);
     this.bench.palette.element.hidden = pens.length < 2;
     this.bench.studio.classList.toggle("is-depth", this.chosen === "depth");
     this.find("[data-note]").textContent = note;
     this.find("[data-do=upload]").textContent = words;
+    this.find("[data-do=save-lines]").textContent = save;
     this.find(".sis-thresholds").hidden = this.chosen !== "canny";
     for (const button of this.element.querySelectorAll("[data-kind]")) {
       button.hidden = !this.kinds.includes(button.dataset.kind);

@@ -151,7 +151,7 @@ class RearrangeEngine(nn.Module):
         labels, shown = labels.to(self.device), self.reader.read(image.to(self.device).clamp(-1, 1))
         mask = nn.functional.one_hot(labels, self.mapper.config.num_labels).permute(0, 3, 1, 2).float()  # [1, L, H, W]
         drawn = self.mapper.read(mask).probs
-        other = nn.functional.adaptive_avg_pool2d(changed_places(labels, shown, PHOTO_MARGIN), drawn.shape[-1])
+        other = changed_places(labels, shown, PHOTO_MARGIN, drawn.shape[-1])
         return ProxyMask(probs=blend_proxies(drawn, own.to(self.device), other.clamp_min(trust)))
 
     def with_tail(self, tail: StyleGAN2 | None) -> RearrangingParts:
@@ -232,8 +232,8 @@ class RearrangeEngine(nn.Module):
         whole, painted = fill_unpainted(given.expand(count, -1, -1, -1), style.labels)
         probs = self.mapper.read(whole, style.leaning).probs
         wanted = whole.argmax(dim=1) if condition.labels is None else whole_labels(condition.labels, style.labels)
-        covered = painted * changed_places(wanted, style.labels, PHOTO_MARGIN if style.kept else MARGIN)
-        return probs, nn.functional.adaptive_avg_pool2d(covered, probs.shape[-1])
+        changed = changed_places(wanted, style.labels, PHOTO_MARGIN if style.kept else MARGIN, probs.shape[-1])
+        return probs, changed * nn.functional.adaptive_avg_pool2d(painted, probs.shape[-1])
 
     def _store(self, fresh: Mapping[Key, Style], used: Sequence[Key]) -> None:
         for key, style in fresh.items():
@@ -283,13 +283,13 @@ def whole_labels(drawn: torch.Tensor | None, own_labels: torch.Tensor) -> torch.
     return torch.where(labels == UNPAINTED, own_labels, labels)
 
 
-def changed_places(wanted: torch.Tensor, own_labels: torch.Tensor, margin: int) -> torch.Tensor:
-    """Where labels say another class than the sample's own, both int64 [B, H, W], and around it: float [B, 1, H, W].
+def changed_places(wanted: torch.Tensor, own_labels: torch.Tensor, margin: int, size: int) -> torch.Tensor:
+    """Where labels say another class than the sample's own, both int64 [B, H, W], and around it: float [B, 1, size, size].
 
     `margin` is the part of the picture that a change reaches further: 64 = a 64th.
     """
-    other = (wanted != own_labels)[:, None].float()
-    reach = own_labels.shape[-1] // margin
+    reach = size // margin
+    other = nn.functional.max_pool2d((wanted != own_labels)[:, None].float(), own_labels.shape[-1] // size)
     across = nn.functional.max_pool2d(other, (1, 2 * reach + 1), stride=1, padding=(0, reach))
     return nn.functional.max_pool2d(across, (2 * reach + 1, 1), stride=1, padding=(reach, 0))
 

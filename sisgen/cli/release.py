@@ -22,7 +22,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--truncation", type=number(0.0, 1.5), default=0.7, help="default truncation (default: 0.7)")
     parser.add_argument("--seed", type=seed, default=0, help="default seed (default: 0)")
     parser.add_argument("--samples", type=count, default=192, help="seeds looked through for rare classes (default: 192)")
-    parser.add_argument("--evaluation", type=Path, help="evaluation.json of `sisgen evaluate` (default: no scores)")
+    words = "evaluation.json of `sisgen evaluate`, or several of different measurements (default: no scores)"
+    parser.add_argument("--evaluation", dest="evaluations", type=Path, nargs="+", default=[], help=words)
     parser.set_defaults(run=run)
 
 
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
     from sisgen.train.release import ReleaseConfig, release
 
-    names = [field.name for field in dataclasses.fields(ReleaseConfig)]
-    values = {name: getattr(args, name) for name in names}
-    print(f"Written: {release(ReleaseConfig(**{**values, 'commands': tuple(args.commands)}))}")
+    values = {field.name: getattr(args, field.name) for field in dataclasses.fields(ReleaseConfig)}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    print(f"Written: {release(ReleaseConfig(**values))}")
     return 0

@@ -14,7 +14,7 @@ import torch
 from sisgen.io.configs import read_json, write_json
 from sisgen.io.files import write_text
 from sisgen.pipeline import Pipeline
-from sisgen.train.evaluation.meters import show_percent
+from sisgen.train.scores import merge_reports, score_lines
 
 RARE = 0.6  # a class that fewer samples show gets a list of seeds
 SHOWN = 0.004  # share of the picture from which on a class counts as shown
@@ -33,7 +33,7 @@ class ReleaseConfig:
     truncation: float = 0.7
     seed: int = 0
     samples: int = 192  # seeds that are looked through for rare classes
-    evaluation: Path | None = None  # `evaluation.json` of `sisgen evaluate`; None leaves the scores out
+    evaluations: tuple[Path, ...] = ()  # `evaluation.json` files of `sisgen evaluate`, of different measurements; none = no scores
 
 
 def release(config: ReleaseConfig) -> Path:
@@ -55,7 +55,7 @@ def release(config: ReleaseConfig) -> Path:
     write_json(path, content)
     content["class_seeds"] = find_class_seeds(Pipeline.from_pretrained(config.model, device="cpu"), config.samples)
     write_json(path, content)
-    report = {} if config.evaluation is None else json.loads(config.evaluation.read_text())
+    report = merge_reports([json.loads(path.read_text()) for path in config.evaluations])
     card = config.model / "CARD.md"
     write_text(card, write_card(config, content, report))
     return card
@@ -101,20 +101,5 @@ def write_card(config: ReleaseConfig, content: Mapping[str, Any], report: Mappin
     ]
     if config.commands:
         lines += ["Recipe:", "", "```", *config.commands, "```", ""]
-    if report.get("stages"):
-        lines += _stage_table(report)
-    if report.get("distances"):
-        values = ", ".join(f"{name} {value}" for name, value in report["distances"].items())
-        lines += [f"SqueezeNet-FD ({report['distances']['pictures']:,} pictures a set): {values}.", ""]
+    lines += score_lines(report)
     return "\n".join(lines)
-
-
-def _stage_table(report: Mapping[str, Any]) -> list[str]:
-    names = list(next(iter(report["stages"].values()))["per_class"])
-    rows = [f"| stage | mIoU | accuracy | {' | '.join(names)} |", "|" + "---|" * (len(names) + 3)]
-    for stage, scores in report["stages"].items():
-        cells = " | ".join(show_percent(value) for value in scores["per_class"].values())
-        rows.append(f"| {stage} | {show_percent(scores['miou'])} | {show_percent(scores['accuracy'])} | {cells} |")
-    settings = report["settings"]
-    how = f"{settings['samples']} pictures a stage, truncation {settings['truncation']}, on {settings['device']}"
-    return [f"Judge B's IoU in per cent, {how}:", "", *rows, ""]

@@ -57,9 +57,27 @@ def test_scores_come_into_the_card(config: ReleaseConfig, tmp_path: Path) -> Non
     scores = {"miou": 61.5, "accuracy": 90.0, "per_class": {"skin": 80.25, "hat": None}}
     settings = {"samples": 500, "truncation": 0.7, "device": "cpu"}
     report = {"stages": {"e": scores}, "settings": settings, "distances": {"pictures": 5000, "masks": 12.5}}
-    (tmp_path / "evaluation.json").write_text(json.dumps(report))
-    card = release(replace(config, evaluation=tmp_path / "evaluation.json")).read_text()
-    assert "61.5" in card and "500 pictures a stage" in card and "12.5" in card and "5,000" in card
+    lines = {part: {"f": 60.0} for part in ("lines", "chance", "proxy")} | {"ratio": 0.51, "baseline": {"ratio": 0.33}}
+    others = {
+        "conditions": {"scribble": {"strokes": {"miou": 55.5, "of_the_mask": 0.83}}, "canny": lines},
+        "photos": "held-out cats",
+        "inversion": {"encoder": {"l2": 0.04, "perceptual": 0.3, "ssim": 0.7}},
+        "exemplars": {"photo": {"miou": 62.25, "accuracy": 91.0}, "judged_by": "judge B"},
+        "freeform": {"methods": {"rearranged": {"iou": 34.5}}},
+        "distances": {"pictures": 10, "masks": 99.9},
+    }
+    for name, content in (("a", report), ("b", others)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    card = release(replace(config, evaluations=(tmp_path / "a.json", tmp_path / "b.json"))).read_text()
+    assert "61.5" in card and "500 pictures a stage" in card and "12.5" in card and "5,000" in card and "99.9" not in card
+    for words in (
+        "| strokes | 55.5 | 0.83 |",
+        "| canny | 60.0 | 60.0 | 60.0 | 0.51 | 0.33 |",
+        "| photo | 62.2 | 91.0 |",
+        "rearranged 34.5",
+    ):
+        assert words in card, words
+    assert "Inversion of held-out cats:" in card and "| encoder | 0.04 | 0.3 | 0.7 |" in card
 
 
 def test_half_a_model_is_refused(config: ReleaseConfig) -> None:

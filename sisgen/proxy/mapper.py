@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from sisgen.errors import InputError
-from sisgen.nets.layers import channel_softmax, channels_last, fold_conv, unfold_conv
+from sisgen.nets.layers import channels_last, fold_conv, unfold_conv
+from sisgen.proxy.leaning import lean
 from sisgen.shapes import check_shape
 from sisgen.types import ProxyMask
 
@@ -100,8 +101,7 @@ class MaskMapper(nn.Module):
 
     def read(self, mask: torch.Tensor, leaning: torch.Tensor | None = None) -> ProxyMask:
         """Map a whole mask to a proxy mask; `leaning` [B, K] is added to the logits, see `leaning.py`."""
-        logits = self(mask)
-        return ProxyMask(probs=channel_softmax(logits if leaning is None else logits + leaning[:, :, None, None]))
+        return lean(self(mask), leaning)
 
 
 def fill_unpainted(mask: torch.Tensor, own_labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

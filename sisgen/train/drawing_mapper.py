@@ -32,6 +32,7 @@ from sisgen.proxy.drawing_mapper import DRAWING_KINDS, DrawingMapper, DrawingMap
 from sisgen.train.checkpoints import export_parts, has_part, load_part, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.compositions import compose_masks
+from sisgen.train.descent import descend
 from sisgen.train.distributed import Processes
 from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
 from sisgen.train.drawings.sketches import edge_view
@@ -159,12 +160,7 @@ class DrawingMapperTask:
             if "edges" in terms:
                 loss = loss + self.config.edges * terms["edges"]
             stats |= terms
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        parameters = list(self.mapper.parameters())
-        self.processes.average_gradients(parameters)
-        nn.utils.clip_grad_norm_(parameters, 5.0)
-        self.optimizer.step()
+        descend(loss, self.optimizer, self.mapper.parameters(), self.processes)
         return {name: value.detach() for name, value in stats.items()}
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ from torch import nn
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.inversion.encoder import Encoder
 from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages
+from sisgen.train.descent import descend
 from sisgen.train.distributed import Processes
 from sisgen.train.ema import update_ema
 from sisgen.train.loop import StepInfo
@@ -93,11 +94,6 @@ class EncodingTask:
 
     def _descend(self, loss: torch.Tensor, info: StepInfo) -> None:
         """Step the encoder, and its average after it."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        parameters = list(self.encoder.parameters())
-        self.processes.average_gradients(parameters)
-        nn.utils.clip_grad_norm_(parameters, 5.0)
-        self.optimizer.step()
+        descend(loss, self.optimizer, self.encoder.parameters(), self.processes)
         seen = info.images_seen + info.batch_size
         update_ema(self.average, self.encoder, batch=info.batch_size, images_seen=seen, half_life=self.schedule.ema_half_life, ramp=0.2)

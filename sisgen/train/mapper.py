@@ -32,6 +32,7 @@ from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.compositions import compose_masks
+from sisgen.train.descent import descend
 from sisgen.train.distributed import Processes
 from sisgen.train.judges import load_reader
 from sisgen.train.label_loss import class_weights, label_loss
@@ -106,12 +107,7 @@ class MapperTask:
             picture, accuracy = self._picture_loss(logits, mask, sources)
             loss = loss + self.config.picture * picture
             stats |= {"picture": picture, "accuracy": accuracy}
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        parameters = list(self.engine.mapper.parameters())
-        self.processes.average_gradients(parameters)
-        nn.utils.clip_grad_norm_(parameters, 5.0)
-        self.optimizer.step()
+        descend(loss, self.optimizer, self.engine.mapper.parameters(), self.processes)
         return {name: float(self.processes.average(value)) for name, value in stats.items()}
 
     @torch.no_grad()

@@ -31,6 +31,7 @@ from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, StyleMemor
 from sisgen.shapes import drawing_size
 from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_discriminator, load_generator, training_notes
 from sisgen.train.command import finish, start
+from sisgen.train.descent import descend
 from sisgen.train.distributed import Processes
 from sisgen.train.fitting import carry_clusters, fit_generator, proxy_config, rearranger_config, start_rearranger
 from sisgen.train.loop import StepInfo, generator_for
@@ -149,11 +150,7 @@ class RearrangerTask:
             stats |= extra
 
         # Step.
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward(inputs=list(self.rearranger.parameters()))
-        self.processes.average_gradients(self.rearranger.parameters())
-        nn.utils.clip_grad_norm_(self.rearranger.parameters(), 5.0)
-        self.optimizer.step()
+        descend(loss, self.optimizer, self.rearranger.parameters(), self.processes)
         stats["spread"] = (moved.map.std(dim=(2, 3)) / batch.steps[cut.resolution].map.std(dim=(2, 3))).median()
         return {name: float(self.processes.average(value)) for name, value in stats.items()}
 

@@ -21,10 +21,10 @@ from sisgen.conditions.scribble import scribble_condition
 from sisgen.conditions.sketch import sketch_condition
 from sisgen.hub import shipped_folder
 from sisgen.io.images import save_png, to_uint8
-from sisgen.io.labels import color_labels
 from sisgen.nets.depth import load_depth
 from sisgen.pipeline import Pipeline
 from sisgen.shapes import UNPAINTED
+from sisgen.train.drawing_mapper import show_drawings
 from sisgen.train.drawings.scribbles import draw_scribbles
 from sisgen.types import Condition
 
@@ -68,11 +68,7 @@ def show(condition: Condition, pipe: Pipeline, shape: np.ndarray) -> np.ndarray:
     """Show a drawing as the page does: classes in their colours, lines dark on white, depth light where it is near."""
     if condition.kind == "exemplar":
         return shape
-    if condition.kind in ("mask", "scribble"):
-        painted = condition.map[0].amax(dim=0) > 0.5
-        return color_labels(torch.where(painted, condition.map[0].argmax(dim=0), UNPAINTED).numpy(), pipe.labels)
-    value = 2 * condition.map if condition.kind == "depth" else 2 - 2 * condition.map
-    return to_uint8((value - 1).expand(-1, 3, -1, -1))[0]
+    return show_drawings(1 - condition.map if condition.kind == "depth" else condition.map, pipe.labels)[0]
 
 
 if __name__ == "__main__":

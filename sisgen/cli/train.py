@@ -12,6 +12,7 @@ from sisgen.cli.arguments import Parser, count, number, seed
 TRAINERS = {
     "warmup": "a warm start of the generator, by decoding pictures",
     "prior": "the mapping of a warm start, on the latents that pictures have",
+    "tail": "the blocks behind the cut, so that pictures are sharp, rearranged ones too",
     "gan": "the unconditional generator and its discriminator",
     "reader": "a segmenter of rendered pictures, for labels and for judging",
     "segmenter": "the few-shot segmenter, from a handful of labelled samples",

@@ -121,6 +121,37 @@ class Discriminator(nn.Module):
         return x[:, 0]
 
 
+class PatchDiscriminator(nn.Module):
+    """Picture [B, 3, H, W] -> realness logits of overlapping patches [B, N]: the discriminator's first blocks alone (after pix2pix).
+
+    It judges edges and textures wherever they are, and learns from far fewer pictures than a network that judges them whole.
+
+    Args:
+        resolution: side of the pictures.
+        channels: width at every resolution, as in `StyleGAN2Config`.
+        unpack: as for `Discriminator`.
+        blocks: how many; 2 with `unpack` 2 see patches of 44 px, 8 px apart.
+    """
+
+    def __init__(self, resolution: int, channels: Mapping[str, int], *, unpack: int = 1, blocks: int = 2) -> None:
+        super().__init__()
+        self.unpack = unpack
+        self.sizes = [resolution // unpack // 2**i for i in range(blocks)]
+        for i, size in enumerate(self.sizes):
+            seen = 3 * unpack**2 if i == 0 else 0
+            block = DiscriminatorBlock(channels[str(size)], channels[str(size // 2)], image_channels=seen)
+            self.add_module(f"b{size}", block)
+        self.out = EqualConv2d(channels[str(self.sizes[-1] // 2)], 1, 1, activation=False)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = image if self.unpack == 1 else F.pixel_unshuffle(image, self.unpack)
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.bfloat16)
+        for size in self.sizes:
+            x = getattr(self, f"b{size}")(x)
+        return self.out(x).flatten(1).float()
+
+
 class ConditionMapping(nn.Module):
     """Class label [B, c_dim] -> projection vector [B, cmap_dim] (official conditional discriminator, 8 layers)."""
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sisgen.generators.discriminator import Discriminator, logistic_generator_loss
+from sisgen.generators.discriminator import Discriminator, PatchDiscriminator, logistic_generator_loss
 from sisgen.generators.projected import ProjectedDiscriminator
 from sisgen.train.distributed import Processes
 
@@ -41,13 +41,15 @@ class Critic(Protocol):
         """What moves it."""
 
     def judge(self, batch: Judged, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give the generator's loss of every generated picture [B], and the critic's own."""
+        """Give the generator's loss of every generated picture [B], or of its patches [B, N], and the critic's own."""
 
 
 class PixelCritic:
-    """StyleGAN2's discriminator with its losses and lazy R1."""
+    """StyleGAN2's discriminator, of pictures or of patches, with its losses and lazy R1."""
 
-    def __init__(self, network: Discriminator, processes: Processes, *, lr: float, r1_gamma: float, r1_interval: int) -> None:
+    def __init__(
+        self, network: Discriminator | PatchDiscriminator, processes: Processes, *, lr: float, r1_gamma: float, r1_interval: int
+    ) -> None:
         self.network, self.processes = network, processes
         self.r1_gamma, self.r1_interval = r1_gamma, r1_interval
         self.weights = list(network.parameters())
@@ -63,7 +65,9 @@ class PixelCritic:
         if step % self.r1_interval == 0:
             seen = batch.real.detach().requires_grad_()
             with torch.autocast(seen.device.type, enabled=False):  # second derivatives want fp32
-                (gradient,) = torch.autograd.grad(self.network(seen).sum(), seen, create_graph=True)
+                logits = self.network(seen)
+                patches = logits.numel() // len(logits)
+                (gradient,) = torch.autograd.grad(logits.sum() / patches**0.5, seen, create_graph=True)
                 penalty = gradient.square().sum(dim=(1, 2, 3)).mean()
                 (penalty * (self.r1_gamma / 2 * self.r1_interval)).backward(inputs=self.weights)
         self.processes.average_gradients(self.weights)

@@ -5,7 +5,13 @@ import math
 import torch
 from torch.nn import functional as F
 
-from sisgen.generators.discriminator import Discriminator, logistic_discriminator_loss, logistic_generator_loss, minibatch_std
+from sisgen.generators.discriminator import (
+    Discriminator,
+    PatchDiscriminator,
+    logistic_discriminator_loss,
+    logistic_generator_loss,
+    minibatch_std,
+)
 
 CHANNELS = {"4": 8, "8": 6, "16": 4}
 
@@ -86,3 +92,21 @@ def test_losses_by_hand() -> None:
     wanted = math.log(1 + math.exp(-1)) + math.log(1 + math.exp(-2))
     assert math.isclose(float(logistic_discriminator_loss(real, fake)), wanted, rel_tol=1e-6)
     assert torch.equal(logistic_generator_loss(fake), F.softplus(torch.tensor([1.0])))
+
+
+def test_patches_are_judged_each_by_what_they_see() -> None:
+    torch.manual_seed(0)
+    network = PatchDiscriminator(32, {"32": 8, "16": 8, "8": 8, "4": 8}, unpack=2)
+    image = torch.randn(2, 3, 32, 32)
+    logits = network(image)
+    assert logits.shape == (2, 16)
+    far = image.clone()
+    far[:, :, -4:, -4:] += 1  # the last patch sees it, the first one does not
+    changed = (network(far) - logits).abs().detach()
+    assert float(changed[:, -1].min()) > 1e-3 and float(changed[:, 0].max()) < 1e-6
+
+
+def test_a_patch_critic_starts_from_the_whole_discriminators_blocks() -> None:
+    channels = {"32": 8, "16": 8, "8": 8, "4": 8}
+    patches, whole = (network(32, channels, unpack=2).state_dict() for network in (PatchDiscriminator, Discriminator))
+    assert {name for name in patches if name not in whole or whole[name].shape != patches[name].shape} == {"out.weight", "out.bias"}

@@ -1,0 +1,49 @@
+"""A generator whose finest block gets wider and still makes the same pictures: what the new channels say is learned afterwards.
+
+After Net2Net (Chen et al., ICLR 2016): whatever was there before gives the new channels no weight, and StyleGAN2's demodulation counts
+weights, so that it does not see them either. Only to-RGB has a gain that goes by the number of channels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+
+from sisgen.errors import InputError
+from sisgen.generators.stylegan2 import StyleGAN2
+
+
+@torch.no_grad()
+def widen_last(generator: StyleGAN2, width: int, *, seed: int = 0) -> StyleGAN2:
+    """Copy a generator with more channels in the block of its own resolution.
+
+    Args:
+        generator: is left as it is.
+        width: of that block, at least what it has.
+        seed: of the new channels' weights.
+
+    Returns:
+        A generator of the same pictures up to rounding.
+
+    Raises:
+        InputError: the block is that wide already, or wider.
+    """
+    config = generator.config
+    last = str(config.resolution)
+    old = config.channels[last]
+    if width < old:
+        raise InputError(f"The width of the block of {last} px must be at least {old}, which it has, but {width} was asked for.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        wide = StyleGAN2(replace(config, channels={**config.channels, last: width}))
+    state = wide.state_dict()
+    for name, tensor in generator.state_dict().items():
+        state[name][tuple(slice(size) for size in tensor.shape)] = tensor
+    block = f"synthesis.b{last}"
+    state[f"{block}.conv1.weight"][:old, old:] = 0
+    state[f"{block}.torgb.weight"][:, old:] = 0
+    state[f"{block}.torgb.weight"].mul_(math.sqrt(width / old))
+    wide.load_state_dict(state)
+    return wide.to(generator.mapping.w_avg.device)

@@ -1,0 +1,294 @@
+"""Trainer of the blocks behind the cut: they learn to draw sharply, what the generator makes by itself and what was rearranged.
+
+A thin generator spends its last blocks on averages: edges are soft, and where features were moved the seams show. Here everything up to
+the cut stays as it is, so that latents, clusters and mappers keep their meaning, and the blocks behind it are taught by pictures alone:
+
+- decoded pictures (the warm start's encoder reads them) should come back, to a perceptual distance and to a critic of patches;
+- a picture should come back as well from a *warped copy of itself*, rearranged to the picture's own proxy mask: rearranging with a right
+  answer, for attention and blocks together;
+- samples rearranged to a picture's proxy mask have no right answer, but should look real and read as that proxy mask (SIS-UG, eq. 2).
+
+Features at the fine resolution are held where they were, and so are the clusters that they belong to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sisgen.data.cache import PortraitCache
+from sisgen.devices import pick_device
+from sisgen.engines.rearrange import complete, grow, render
+from sisgen.errors import TrainingError
+from sisgen.generators.discriminator import PatchDiscriminator
+from sisgen.generators.encoder import PictureEncoder
+from sisgen.generators.stylegan2 import MappingNetwork, StyleGAN2
+from sisgen.generators.widen import widen_last
+from sisgen.io.configs import from_dict, read_json, to_dict
+from sisgen.io.images import save_grid, to_uint8
+from sisgen.nets.pyramid import pyramid_distance
+from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages, load_squeezenet
+from sisgen.proxy.clusters import FeatureClusters
+from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
+from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_fitting, load_generator, load_part
+from sisgen.train.command import finish, start
+from sisgen.train.critics import Judged, PixelCritic
+from sisgen.train.descent import descend
+from sisgen.train.distributed import Processes
+from sisgen.train.ema import update_ema
+from sisgen.train.fitting import load_clusters
+from sisgen.train.gan import Pictures
+from sisgen.train.loop import StepInfo, generator_for
+from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
+from sisgen.train.rearranger_losses import cross_entropy, feature_distance
+from sisgen.train.warmup import BALANCE_INTERVAL, ENCODER_FILE, MAPPING_FILE, LossWeights
+from sisgen.types import Features, ProxyMask
+
+CRITIC_FILE = "tail_critic"
+LOOKS_AT_ALL = ("segmenter",)  # parts that read features behind the cut, and have to be trained anew
+
+
+@dataclass(slots=True)
+class Parts:
+    """What rearranging takes."""
+
+    generator: StyleGAN2
+    clusters: FeatureClusters
+    rearranger: Rearranger
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TailConfig:
+    """How the blocks behind the cut are trained."""
+
+    lr: float = 1e-3
+    rearranger_lr: float = 3e-4
+    adversarial: float = 0.7  # pull of the critic on a picture, relative to that of the difference
+    critic_lr: float = 2e-3
+    r1_gamma: float = 0.1
+    r1_interval: int = 16  # steps between R1 penalties
+    keep: float = 1.0  # hold of the fine features on what they were
+    mask: float = 0.5  # eq. 2 on the features
+    ema_half_life: float = 2_000.0
+    bf16: bool = False
+    warp: WarpConfig = field(default_factory=lambda: WarpConfig(p_flip=0.5))
+
+
+class TailTask:
+    """The work of one such training; see `sisgen.train.loop.Task`."""
+
+    name = "tail"
+
+    def __init__(
+        self,
+        config: TailConfig,
+        generator: StyleGAN2,
+        clusters: FeatureClusters,
+        rearranger: Rearranger,
+        *,
+        encoder: PictureEncoder,
+        mapping: MappingNetwork,  # of the encoder's latents
+        critic: PatchDiscriminator,
+        squeezenet: SqueezeNet,
+        pictures: Pictures,
+    ) -> None:
+        self.config, self.pictures, self.processes = config, pictures, Processes()
+        self.generator, self.clusters, self.rearranger = generator, clusters, rearranger
+        self.encoder, self.mapping, self.squeezenet = encoder.requires_grad_(False), mapping.requires_grad_(False), squeezenet
+        self.device = clusters.tau.device
+        self.cut, self.fine = rearranger.config.resolution, rearranger.config.fine_resolution
+        self.before = Parts(copy.deepcopy(generator), clusters, copy.deepcopy(rearranger).requires_grad_(False))
+        self.average = copy.deepcopy(self.before)
+
+        behind = [generator.synthesis.block(size) for size in generator.config.resolutions if size > self.cut]
+        self.tail_weights = [p.requires_grad_() for block in behind for name, p in block.named_parameters() if "noise_strength" not in name]
+        self.rearranger_weights = list(rearranger.parameters())
+        self.rates = (config.lr, config.rearranger_lr)
+        groups = [{"params": part, "lr": lr} for part, lr in zip((self.tail_weights, self.rearranger_weights), self.rates)]
+        self.optimizer = torch.optim.Adam(groups, betas=(0.5, 0.99))
+        self.critic = PixelCritic(critic, self.processes, lr=config.critic_lr, r1_gamma=config.r1_gamma, r1_interval=config.r1_interval)
+        self.weights = LossWeights(1).to(self.device)
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Name everything that a snapshot holds."""
+        averages = {"generator_ema": self.average.generator, "rearranger_ema": self.average.rearranger}
+        trained = {"generator": self.generator, "rearranger": self.rearranger}
+        return {**trained, **averages, "critic": self.critic.network, "weights": self.weights}
+
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """Name the optimizers."""
+        return {"tail": self.optimizer, "critic": self.critic.optimizer}
+
+    def step(self, info: StepInfo) -> dict[str, float]:
+        """Learn from one batch."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            return self._step(info)
+
+    def _step(self, info: StepInfo) -> dict[str, float]:
+        # Learning rate: warm up over 2%, fall to a tenth.
+        factor = min(1.0, (info.progress + 1e-3) / 0.02) * (1 - 0.9 * info.progress)
+        for group, rate in zip(self.optimizer.param_groups, self.rates):
+            group["lr"] = rate * factor
+
+        # Pictures, warped copies of the second half, and as many samples, all up to the fine resolution.
+        sources = [generator_for(info.seed, i, stream=1) for i in info.sample_ids]
+        real = self._real(sources)
+        batch, half = len(real), len(real) // 2
+        with torch.no_grad():
+            copies = warp_maps(real[half:], warp_grid(sources[half:], real.shape[-1], self.config.warp).to(real))
+            ws = torch.cat([self._encode(torch.cat([real, copies])), draw_ws(self.generator, sources[:half])])
+            cut = self.generator.head(ws, self.cut)
+            fine_before = self.before.generator.advance(cut, ws, self.fine)
+            own = self._cluster(cut, fine_before).probs
+        fine = self.generator.advance(cut, ws, self.fine)
+        keep = feature_distance(fine, fine_before) + cross_entropy(self._cluster(cut, fine).probs.clamp_min(1e-8).log(), own)
+
+        # Decode the first half; rearrange copies to the second half's proxy masks, and samples to the first half's.
+        decoded = self.generator.tail(_rows(fine, slice(half)), ws[:half])
+        styles, target = ws[batch:], ProxyMask(probs=torch.cat([own[half:batch], own[: len(ws) - 2 * batch + half]]))
+        memory = self.rearranger.remember(
+            _rows(cut, slice(batch, None)), ProxyMask(probs=own[batch:]), _rows(fine, slice(batch, None), detach=True), styles[:, 0]
+        )
+        moved, current = grow(self, self.rearranger(target, memory), styles)
+        fake = torch.cat([decoded, complete(self, moved, current, target, memory, styles)])  # the first `batch` have a right answer
+
+        # Losses.
+        mask = cross_entropy(current.probs.clamp_min(1e-8).log(), target.probs)
+        difference, g_loss, d_loss = self._judge(fake, real, info.step)
+        push = float(self.weights.balance[0]) * self.config.adversarial
+        loss = difference + push * g_loss + self.config.keep * keep + self.config.mask * mask
+
+        # Step.
+        descend(loss, self.optimizer, [*self.tail_weights, *self.rearranger_weights], self.processes)
+        self.critic.optimizer.step()
+        settled = info.images_seen + int(20 * self.config.ema_half_life)  # the averages begin at weights that are good already
+        rate = {"batch": info.batch_size, "images_seen": settled, "half_life": self.config.ema_half_life}
+        update_ema(self.average.generator, self.generator, **rate)
+        update_ema(self.average.rearranger, self.rearranger, **rate)
+        stats = {"difference": difference, "keep": keep, "mask": mask, "g_loss": g_loss, "d_loss": d_loss}
+        return {name: float(self.processes.average(value)) for name, value in stats.items()}
+
+    @torch.no_grad()
+    def save_samples(self, path: Path) -> None:
+        """Draw rows: pictures; decoded, samples, and these rearranged to the pictures' proxy masks, each before and now."""
+        sources = [generator_for(1, i, stream=5) for i in range(8)]
+        real = self._real(sources)
+        ws, styles = self._encode(real), draw_ws(self.generator, sources)
+        target, own = (self._proxy_of(part) for part in (ws, styles))
+        rows = [real, *(parts.generator(part) for part in (ws, styles) for parts in (self.before, self.average))]
+        for parts in (self.before, self.average):
+            steps = {f.resolution: f for f in parts.generator.hypercolumn(styles, largest=self.fine)}
+            memory = parts.rearranger.remember(steps[self.cut], own, steps[self.fine], styles[:, 0])
+            rows.append(render(parts, target, memory, styles))
+        save_grid(path, to_uint8(torch.cat(rows).clamp(-1, 1)), len(real))
+
+    def _real(self, sources: Sequence[torch.Generator]) -> torch.Tensor:
+        indices = [int(torch.randint(len(self.pictures), (1,), generator=g)) for g in sources]
+        flip = torch.tensor([bool(torch.rand(1, generator=g) < 0.5) for g in sources])[:, None, None, None]
+        images = self.pictures.images(indices)
+        images = torch.where(flip, images.flip(3), images).to(self.device)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def _encode(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Style rows of pictures [B, S, D]."""
+        mean, _ = self.encoder(pictures.contiguous(memory_format=torch.channels_last))
+        return self.mapping(mean)
+
+    def _cluster(self, cut: Features, fine: Features) -> ProxyMask:
+        return self.clusters({self.cut: cut.map, self.fine: fine.map})
+
+    def _proxy_of(self, ws: torch.Tensor) -> ProxyMask:
+        cut = self.before.generator.head(ws, self.cut)
+        return self._cluster(cut, self.before.generator.advance(cut, ws, self.fine))
+
+    def _judge(self, fake: torch.Tensor, real: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Compare the first generated pictures with `real`, one by one; teach the critic by all of them.
+
+        Returns:
+            The difference, the critic's pull, and its own loss.
+        """
+        known = fake[: len(real)]
+        with torch.no_grad():
+            wanted = self.squeezenet.stages(real, PERCEPTUAL_STAGE)
+        difference = pyramid_distance(known, real) + compare_stages(self.squeezenet.stages(known, PERCEPTUAL_STAGE), wanted)
+        g_losses, d_loss = self.critic.judge(Judged(fake, real, {}, {}), step)
+        g_loss = g_losses.mean()
+        if step % BALANCE_INTERVAL == 0:
+            (pull,) = torch.autograd.grad(difference, fake, retain_graph=True)
+            (push,) = torch.autograd.grad(g_loss, fake, retain_graph=True)
+            self.weights.follow_balance(0, self.processes.average(pull.norm() / push[: len(real)].norm().clamp_min(1e-12)))
+        return difference, g_loss, d_loss
+
+
+def _rows(features: Features, chosen: slice, *, detach: bool = False) -> Features:
+    x, rgb = features.map[chosen], features.rgb[chosen]
+    return Features(map=x.detach(), rgb=rgb.detach()) if detach else Features(map=x, rgb=rgb)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what only this trainer takes."""
+    parser.add_argument("--model", type=Path, required=True, help="model folder with a warm start's encoder; it is changed")
+    parser.add_argument("--data", type=Path, required=True, help="cache of pictures, from `python -m sisgen data`")
+    parser.add_argument("--squeezenet", type=Path, required=True, help="folder of SqueezeNet, for the perceptual distance")
+    parser.add_argument("--width", type=int, help="channels of the last block, where it should become wider (default: as it is)")
+    parser.add_argument("--adversarial", type=float, default=0.7, help="pull of the critic (default: 0.7)")
+    parser.add_argument("--bf16", action="store_true", help="bfloat16, on a GPU or on a CPU with AMX")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Train as `python -m sisgen train tail` asks."""
+    device = pick_device(args.device)
+    if not has_part(args.model, ENCODER_FILE, {}):
+        raise TrainingError(f"The model {args.model} must have a warm start's encoder, but it has none; run `train warmup` first.")
+    generator = load_generator(args.model).to(device)
+    encoder, mapping = PictureEncoder(generator.config), MappingNetwork(generator.config)
+    critic = PatchDiscriminator(generator.config.resolution, generator.config.channels, unpack=2)
+    if args.width:
+        generator = widen_last(generator, args.width, seed=args.seed)
+    load_part(args.model, ENCODER_FILE, encoder)
+    load_part(args.model, MAPPING_FILE, mapping)
+    for stem in ("discriminator", CRITIC_FILE):
+        if has_part(args.model, stem, {}):
+            load_fitting(args.model, stem, critic)
+    rearranger = Rearranger(from_dict(RearrangerConfig, read_json(args.model / "config.json")["rearranger"], where="The rearranger"))
+    load_part(args.model, "rearranger", rearranger)
+    for network in (generator, encoder, critic):
+        network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    config = TailConfig(adversarial=args.adversarial, bf16=args.bf16)
+    task = TailTask(
+        config,
+        generator,
+        load_clusters(args.model).to(device),
+        rearranger.to(device),
+        encoder=encoder,
+        mapping=mapping.to(device),
+        critic=critic,
+        squeezenet=load_squeezenet(args.squeezenet, device),
+        pictures=PortraitCache(args.data),
+    )
+    seen = start(task, args, config, images=24_000, batch=8)
+    if seen is not None:
+        export_tail(args.model, task, {"seed": args.seed, "images_seen": seen})
+    return finish()
+
+
+def export_tail(model: Path, task: TailTask, notes: Mapping[str, Any]) -> None:
+    """Write generator and rearranger into their model folder; parts that stand on what stayed as it was go on belonging to it."""
+    content, before = read_json(model / "config.json"), generator_sha256(model)
+    parts = {"generator": task.average.generator, "rearranger": task.average.rearranger, CRITIC_FILE: task.critic.network}
+    seen = int(content.get("images_seen", 0)) + int(notes["images_seen"])
+    export_parts(model, parts, {"generator": to_dict(task.average.generator.config), "images_seen": seen})
+    after = generator_sha256(model)
+    training = dict(content.get("training", {}))
+    for part, noted in training.items():
+        if isinstance(noted, dict) and noted.get("fitted_to") == before and part not in LOOKS_AT_ALL:
+            training[part] = {**noted, "fitted_to": after}
+    export_parts(model, {}, {"training": {**training, "tail": {**notes, "fitted_to": after}}})

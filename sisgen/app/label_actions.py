@@ -57,7 +57,8 @@ def describe_training(context: Context, token: str | None) -> dict[str, Any]:
         token: of the visitor's own training; `None` where there is none.
 
     Returns:
-        "refusal", a sentence or `None`, and the state of `Trainings.state` without paths of this machine.
+        "refusal", a sentence or `None`, the state of `Trainings.state` without paths of this machine, and "keeps", whether what is saved
+        here stays: on a public page it goes when room is needed.
     """
     refusal = context.trainings.refusal
     if refusal is not None or not token:
@@ -66,7 +67,7 @@ def describe_training(context: Context, token: str | None) -> dict[str, Any]:
     shown = {key: value for key, value in state.items() if key not in ("model", "picture")}
     shown["picture"] = _stamp(state.get("picture"))
     shown["pictured"] = Path(str(state.get("picture"))).parent.name if shown["picture"] else None
-    return {"refusal": None, **shown}
+    return {"refusal": None, "keeps": is_private(context.settings), **shown}
 
 
 def stop_training(context: Context, token: str) -> dict[str, Any]:

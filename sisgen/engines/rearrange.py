@@ -199,6 +199,7 @@ class RearrangeEngine(nn.Module):
         clock.lap("style")
         if condition is None or strength == 0.0:
             return style.images.clone(), clock.timings
+        condition = self.complete_scribbles(condition)
         proxy = self.map_condition(condition, style, strength)
         clock.lap("proxy")
         features, current = rearrange(parts, proxy, style.memory, style.ws, self.bias_by_class(condition, style))
@@ -206,6 +207,13 @@ class RearrangeEngine(nn.Module):
         images = complete(parts, features, current, proxy, style.memory, style.ws)
         clock.lap("generate")
         return images, clock.timings
+
+    def complete_scribbles(self, condition: Condition | Drawings) -> Condition | Drawings:
+        """Put whole masks in the place of scribbles, where the model has a network that completes them."""
+        if isinstance(condition, Drawings):
+            conditions = tuple(self._complete(one) for one in condition.conditions)
+            return Drawings(conditions=conditions, weights=condition.weights)
+        return self._complete(condition)
 
     def map_condition(self, condition: Condition | Drawings, style: Style, strength: float = 1.0) -> ProxyMask:
         """Map drawings to a proxy mask; places that no drawing decides keep the style sample's own."""
@@ -234,6 +242,16 @@ class RearrangeEngine(nn.Module):
         wanted = whole.argmax(dim=1) if condition.labels is None else whole_labels(condition.labels, style.labels)
         changed = changed_places(wanted, style.labels, PHOTO_MARGIN if style.kept else MARGIN, probs.shape[-1])
         return probs, changed * nn.functional.adaptive_avg_pool2d(painted, probs.shape[-1])
+
+    def _complete(self, condition: Condition) -> Condition:
+        if condition.kind not in self.drawing_mappers:
+            return condition
+        mapper = self.drawing_mappers[condition.kind]
+        if not isinstance(mapper, DrawingMapper) or not mapper.config.completes:
+            return condition
+        labels = mapper.complete(condition.map.to(self.device))
+        mask = nn.functional.one_hot(labels, self.mapper.config.num_labels).permute(0, 3, 1, 2).float()  # [B, L, H, W]
+        return Condition(kind="mask", map=mask, labels=labels)
 
     def _store(self, fresh: Mapping[Key, Style], used: Sequence[Key]) -> None:
         for key, style in fresh.items():

@@ -103,6 +103,8 @@ def synthesize_regions(
         owners[list(names).index(name)] = 1 + chosen.index(one)
     own = ProxyMask(probs=base.memory.own)
     drawn = drawings is not None and strength > 0
+    if drawings is not None:
+        drawings = engine.complete_scribbles(drawings)
     proxy = engine.map_condition(drawings, base, strength) if drawn and drawings is not None else own
     labels = whole_labels(drawings.labels if drawn and drawings is not None else None, base.labels)
     shares = soft_shares(owners[labels], len(sources))

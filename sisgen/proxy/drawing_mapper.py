@@ -1,5 +1,8 @@
 """Drawing mapper: from scribbles, sketched lines, edge maps or depth to a proxy mask (SIS-UG, sec. 3.2), one network a kind.
 
+Scribbles have classes, as masks have: their network completes them to a whole mask, which the mask mapper reads on. Older models' go
+straight to the proxy mask.
+
 A U-net, since sparse lines mean little without a view of the whole picture: it works at a quarter of the resolution after
 space-to-depth, and at an eighth, a sixteenth and a thirty-second of it, where most of the thinking is cheap.
 """
@@ -31,6 +34,7 @@ class DrawingMapperConfig:
     resolution: int = 128  # side of the condition
     proxy_resolution: int = 64
     width: int = 48  # channels at 1/4 of the resolution; a third more below
+    completes: bool = False  # for scribbles: gives the classes of the whole picture, instead of its clusters
 
     def __post_init__(self) -> None:
         for name, most in (("channels", 256), ("num_clusters", 8192), ("width", 1024)):
@@ -40,6 +44,11 @@ class DrawingMapperConfig:
         if self.resolution % 8 or self.resolution not in (self.proxy_resolution, 2 * self.proxy_resolution, 4 * self.proxy_resolution):
             sizes = f"{self.resolution} and {self.proxy_resolution}"
             raise InputError(f"A drawing mapper's resolution must be 1, 2 or 4 times its proxy's, but they are {sizes}; correct it.")
+
+    @property
+    def outputs(self) -> tuple[int, int]:
+        """Channels and side of what it gives: of logits of classes, or of clusters."""
+        return (self.channels, self.resolution) if self.completes else (self.num_clusters, self.proxy_resolution)
 
 
 def group_norm(width: int) -> nn.GroupNorm:
@@ -73,7 +82,7 @@ class Up(nn.Module):
 
 
 class DrawingMapper(nn.Module):
-    """Drawing [B, C, H, W] -> proxy logits [B, K, h, w].
+    """Drawing [B, C, H, W] -> proxy logits [B, K, h, w], or logits of classes [B, L, H, W] where it completes.
 
     Args:
         config: sizes.
@@ -91,17 +100,18 @@ class DrawingMapper(nn.Module):
         self.context = nn.Linear(below, below)
         self.ups = nn.ModuleList([Up(below, below), Up(below, below), Up(below, width)])
         self.norm = group_norm(width)
-        self.scale = config.proxy_resolution * 4 // config.resolution  # sub-pixels of the head
-        self.head = nn.Conv2d(width, config.num_clusters * self.scale**2, 1)
+        num, size = config.outputs
+        self.scale = size * 4 // config.resolution  # sub-pixels of the head
+        self.head = nn.Conv2d(width, num * self.scale**2, 1)
 
     def forward(self, drawing: torch.Tensor) -> torch.Tensor:
-        """Give logits of every cluster at every place of the proxy grid.
+        """Give logits of every cluster at every place of the proxy grid, or of every class at every pixel.
 
         Args:
             drawing: float [B, C, H, W] in [0, 1]; 0 where nothing was drawn.
 
         Returns:
-            Logits [B, K, h, w].
+            Logits [B, K, h, w] or [B, L, H, W].
         """
         check_shape("drawing", drawing, (None, self.config.channels, self.config.resolution, self.config.resolution))
         # Down to a thirty-second.
@@ -119,6 +129,10 @@ class DrawingMapper(nn.Module):
         for up in self.ups:
             x = up(x, skips.pop())
         return unfold_conv(F.relu(self.norm(x)), self.head, self.scale)
+
+    def complete(self, drawing: torch.Tensor) -> torch.Tensor:
+        """Complete scribbles [B, L, H, W] to the classes of the whole picture, int64 [B, H, W]."""
+        return self(drawing).argmax(dim=1)
 
     def read(self, drawing: torch.Tensor, leaning: torch.Tensor | None = None) -> ProxyMask:
         """Map a drawing to a proxy mask; `leaning` [B, K] is added to the logits, see `leaning.py`."""

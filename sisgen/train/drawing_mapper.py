@@ -4,8 +4,8 @@ A sample's picture is drawn as a person or a tool would draw it, and its proxy m
 half of the pairs. The second stage goes on with eq. 5 and adds the picture: the predicted proxy mask rearranges another style, in which
 the model's reader must find the sample's classes, and, for lines, the sample's edges must be there.
 
-Half of the scribbles are drawn over masks that no sample has (`compositions.py`), since people scribble long hair over a bald sample; what
-the mask mapper makes of such a mask is then the proxy mask to find.
+Scribbles are completed to whole masks, which the mask mapper reads on: the sample's classes are what is to be found, and no picture is
+needed. Most are drawn over masks that no sample has (`compositions.py`), since people scribble long hair over a bald sample.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ class DrawingMapperTrainConfig:
     kind: str
     mapper: DrawingMapperConfig
     lr: float = 3e-3
-    composed: bool = False  # half of the drawings are of composed masks; for scribbles
+    composed: float = 0.0  # share of the drawings that are of composed masks; for scribbles
     repeats: int = 3  # drawings of every sample, a step of the mapper each: a sample costs more than a drawing
+    dice: float = 0.5  # weight of soft Dice where scribbles are completed
     stage_two: float = 0.5  # share of the run after which pictures count
     reconstruction: float = 1.0  # eq. 5
     picture: float = 0.7  # labels read back from the picture
@@ -68,7 +69,7 @@ class Samples:
     """What drawings are made from.
 
     Attributes:
-        own: proxy masks [B, K, h, w].
+        own: proxy masks [B, K, h, w]; nobody reads those of composed masks.
         images: the pictures [B, 3, H, W].
         labels: int64 [B, H, W].
     """
@@ -139,7 +140,7 @@ class DrawingMapperTask:
             # Every sample is bent in half of its drawings.
             drawers = [generator_for(info.seed, i, stream=STREAM + repeat) for i in info.sample_ids]
             bent = [(i + repeat) % 2 == 0 for i in info.sample_ids]
-            composed = [self.config.composed and (i // 2 + repeat) % 2 == 0 for i in info.sample_ids]
+            composed = [float(torch.rand(1, generator=g)) < self.config.composed for g in drawers]
             pairs = self._draw(samples, drawers, bent, composed)
             pictures = info.progress >= self.config.stage_two and repeat == self.config.repeats - 1
             stats |= self._learn(pairs, sources if pictures else None)
@@ -147,8 +148,11 @@ class DrawingMapperTask:
 
     def _learn(self, pairs: DrawnPairs, sources: list[torch.Generator] | None) -> dict[str, torch.Tensor]:
         """Take one step; with `sources` of styles, the picture counts, too."""
-        # Eq. 5: the proxy mask of a drawing.
         logits = self.mapper(pairs.drawings)
+        if self.config.mapper.completes:
+            return self._complete(logits, pairs)
+
+        # Eq. 5: the proxy mask of a drawing.
         reconstruction = cross_entropy(logits.log_softmax(dim=1), pairs.own)
         loss = self.config.reconstruction * reconstruction
         stats = {"reconstruction": reconstruction}
@@ -163,13 +167,20 @@ class DrawingMapperTask:
         descend(loss, self.optimizer, self.mapper.parameters(), self.processes)
         return {name: value.detach() for name, value in stats.items()}
 
+    def _complete(self, logits: torch.Tensor, pairs: DrawnPairs) -> dict[str, torch.Tensor]:
+        """Take one step towards the classes of the whole picture."""
+        loss = label_loss(logits, pairs.labels, self.weights, self.config.dice)
+        descend(loss, self.optimizer, self.mapper.parameters(), self.processes)
+        return {"labels": loss.detach(), "accuracy": (logits.argmax(dim=1) == pairs.labels).float().mean()}
+
     @torch.no_grad()
     def save_samples(self, path: Path) -> None:
         """Draw rows: shape samples, their drawings, style samples, results, labels read back."""
         sources = [generator_for(1, i, stream=5) for i in range(min(8, max(2, self.engine.generator.config.at_once)))]
         pairs = self._draw(self._samples(sources), sources, *([[False] * len(sources)] * 2))
         style = self._style(sources)
-        image = render(self.engine, self.mapper.read(pairs.drawings), style.memory, style.ws).clamp(-1, 1)
+        proxy = self._read_whole(self.mapper.complete(pairs.drawings)) if self.mapper.config.completes else self.mapper.read(pairs.drawings)
+        image = render(self.engine, proxy, style.memory, style.ws).clamp(-1, 1)
         size = pairs.images.shape[-1]
         drawn = show_drawings(pairs.drawings, self.label_set)
         read = color_labels(self.engine.reader.read(image).cpu().numpy(), self.label_set)
@@ -196,9 +207,11 @@ class DrawingMapperTask:
         if any(composed):
             anew = torch.tensor(composed, device=grid.device)
             labels = torch.where(anew[:, None, None], compose_masks(labels, len(self.label_set), sources), labels)
-            mask = F.one_hot(labels[anew], len(self.label_set)).permute(0, 3, 1, 2).float()
-            own = own.index_put((anew.nonzero()[:, 0],), self.engine.mapper.read(mask).probs)
         return DrawnPairs(own=own, images=images, labels=labels, drawings=self.source.draw(images, labels, sources))
+
+    def _read_whole(self, labels: torch.Tensor) -> ProxyMask:
+        """What the mask mapper makes of labels int64 [B, H, W]."""
+        return self.engine.mapper.read(F.one_hot(labels, len(self.label_set)).permute(0, 3, 1, 2).float())
 
     def _picture_terms(self, logits: torch.Tensor, pairs: DrawnPairs, sources: list[torch.Generator]) -> dict[str, torch.Tensor]:
         style = self._style(sources)
@@ -274,6 +287,7 @@ def open_drawing_mapper(
         resolution=pipe.drawing_size,
         proxy_resolution=pipe.config.proxy.resolution,
         width=width,
+        completes=kind == "scribble",
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -282,7 +296,8 @@ def open_drawing_mapper(
     if not fresh and has_part(model, stem, {}) and known.get(kind) == to_dict(sizes):
         load_part(model, stem, mapper)
     segmenter = load_segmenter(model)[0].to(device) if kind == "scribble" else None
-    config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, composed=kind == "scribble")
+    more = {"composed": 0.7, "repeats": 6} if kind == "scribble" else {}
+    config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, **more)
     return DrawingMapperTask(config, pipe.engine, mapper, source, pipe.labels, segmenter)
 
 

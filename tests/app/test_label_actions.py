@@ -169,6 +169,7 @@ def test_what_visitors_save_on_a_public_page_is_marked(context: Context, tiny_mo
     saved = label_actions.save_training(context, token, "My Halves")
     assert saved["saved"] == "my-halves" and context.registry.names == ("tiny", "my-halves")
     assert (saved_folder("my-halves") / VISITORS).exists() == (host is not None)
+    assert saved["keeps"] == (host is None)
 
 
 def test_a_look_teaches_in_seconds_and_names_the_next_sample(context: Context) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from sisgen.engines.drawings import blend_drawings, check_drawings
+from sisgen.engines.regions import Regions
 from sisgen.errors import CheckpointError, InputError
 from sisgen.io.configs import read_json, write_json
 from sisgen.pipeline import Pipeline
@@ -81,6 +83,18 @@ def test_a_model_reads_what_it_has_mappers_for(pipe: Pipeline, tiny_pipeline: Pi
     assert len({image.numpy().tobytes() for image in [plain, *made]}) == 6
     with pytest.raises(InputError, match="reads mask, exemplar, but a canny came"):
         tiny_pipeline(lines("canny"), seeds=[4])
+
+
+def test_scribbles_are_completed_and_go_the_masks_way(pipe: Pipeline) -> None:
+    scribble = lines("scribble", channels=4)
+    labels = pipe.engine.drawing_mappers["scribble"].complete(scribble.map)
+    mask = Condition(kind="mask", map=F.one_hot(labels, 4).permute(0, 3, 1, 2).float(), labels=labels)
+    assert torch.equal(pipe(scribble, seeds=[4, 5]).images, pipe(mask, seeds=[4, 5]).images)
+    regions = Regions(sources={"skin": 9, "hair": 7})
+    assert torch.equal(pipe(scribble, seeds=[4], style=regions).images, pipe(mask, seeds=[4], style=regions).images)
+    sketch = lines()
+    both = pipe([scribble, sketch], seeds=[4], weights=[1, 1]).images
+    assert torch.equal(both, pipe([mask, sketch], seeds=[4], weights=[1, 1]).images)
 
 
 def test_strength_0_is_the_sample_and_weights_lead_from_one_drawing_to_the_other(pipe: Pipeline) -> None:

@@ -17,6 +17,16 @@ def test_logits_lie_on_the_proxy_grid(resolution: int, proxy: int) -> None:
     assert torch.allclose(mapper.read(drawing).probs.sum(dim=1), torch.ones(2, proxy, proxy), atol=1e-5)
 
 
+def test_scribbles_are_completed_to_classes_of_the_whole_picture() -> None:
+    config = DrawingMapperConfig(channels=4, num_clusters=5, resolution=32, proxy_resolution=16, width=6, completes=True)
+    assert config.outputs == (4, 32)
+    mapper, drawing = DrawingMapper(config), torch.zeros(2, 4, 32, 32)
+    drawing[:, 1, 4:8, 4:20] = 1
+    labels = mapper.complete(drawing)
+    assert mapper(drawing).shape == (2, 4, 32, 32)
+    assert labels.shape == (2, 32, 32) and labels.dtype == torch.int64 and 0 <= int(labels.min()) <= int(labels.max()) < 4
+
+
 def test_every_weight_learns_and_a_line_is_seen_everywhere() -> None:
     torch.manual_seed(0)
     mapper = DrawingMapper(TINY)

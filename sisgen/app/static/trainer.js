@@ -16,6 +16,11 @@ const STAGES = {
   validation: "Checking the result",
 };
 
+const SAVED = {
+  keeps: "Saved. The model is in the menu, here and after a restart.",
+  passes: "Saved. This page keeps models for a while only: download yours, too.",
+};
+
 const PICTURED = {
   rearranger: "Shapes, in other looks",
   segmenter: "Samples, and your classes",
@@ -123,7 +128,7 @@ export class Trainer {
     if (state.picture && state.picture !== this.seen.picture) this.readPreview(state.picture);
   }
 
-  tellProgress({ phase, stage, done = 0, left, error }) {
+  tellProgress({ phase, stage, done = 0, left, error, saved, keeps }) {
     const bar = this.find(".sis-progress"), percent = Math.round(100 * (phase === "done" || phase === "looked" ? 1 : done));
     bar.hidden = phase === "failed" || phase === "looked";
     bar.setAttribute("aria-valuenow", String(percent));
@@ -133,7 +138,7 @@ export class Trainer {
       looked: "Checked. The colours on the samples show what your labels teach so far.",
       stopped: "Stopped. With the same labels, Train goes on from here.",
       failed: error,
-      done: "Done. Save the model under a name, then paint with it.",
+      done: saved ? SAVED[keeps ? "keeps" : "passes"] : "Done. Save the model under a name, then paint with it.",
     };
     this.find("[data-status]").textContent = words[phase] ?? "";
   }

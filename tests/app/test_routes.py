@@ -85,7 +85,7 @@ def test_scripts_have_an_address_of_their_version_and_no_path_leads_out(client: 
 
 
 def test_the_label_tab_gets_answers_and_sentences(client: TestClient) -> None:
-    assert client.get(f"/sisgen/training?{VISITOR}").json() == {"refusal": None, "keeps": True, "phase": "none"}
+    assert client.get(f"/sisgen/training?{VISITOR}").json() == {"refusal": None, "phase": "none"}
     for path in ("insight", "preview", "model.zip"):
         answer = client.get(f"/sisgen/{path}?{VISITOR}&job={'x' * 24}")
         assert answer.status_code == 422, path

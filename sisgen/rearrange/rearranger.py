@@ -172,21 +172,48 @@ class Rearranger(nn.Module):
         Returns:
             `Features` at the cut.
         """
-        return self.keep_agreeing(self.attend(target, memory, bias), target, memory)
+        if attends_densely(target.probs):
+            return self.keep_agreeing(self.attend(target, memory, bias), target, memory)
+        return self._attend_where_needed(target, memory, self.attention_bias() if bias is None else bias)
 
     def keep_agreeing(self, moved: Features, target: ProxyMask, memory: StyleMemory) -> Features:
         """Put the style sample's own features back where the target agrees with its own proxy mask."""
-        keep = F.adaptive_avg_pool2d(agreement(target.probs, memory.own), self.config.resolution)  # [B, 1, h, w]
-        style = memory.features
+        keep, style = self._agreeing(target, memory), memory.features
         return Features(map=_mix(moved.map, style.map, keep), rgb=_mix(moved.rgb, style.rgb, keep))
 
     def attend(self, target: ProxyMask, memory: StyleMemory, bias: torch.Tensor | None = None) -> Features:
         """Attention alone (eq. 1), without keeping what agrees; `bias` takes the place of `attention_bias()`."""
-        size, bias = self.config.resolution, self.attention_bias() if bias is None else bias
-        queries = F.normalize(self.query(target.probs).permute(0, 2, 3, 1), dim=3).flatten(1, 2)  # [B, T, d]
-        out = attend(queries * self.temperature.exp(), memory.keys, memory.values, bias)  # [B, C + 3, T]
-        out = out.unflatten(2, (size, size))  # [B, C + 3, h, w]
-        return Features(map=out[:, :-3], rgb=out[:, -3:])
+        bias = self.attention_bias() if bias is None else bias
+        return self._split(attend(self._queries(target), memory.keys, memory.values, bias))
+
+    def _attend_where_needed(self, target: ProxyMask, memory: StyleMemory, bias: torch.Tensor) -> Features:
+        """What `attend` and `keep_agreeing` give together, without asking for places that keep their own features anyway."""
+        queries, tokens = self._queries(target), self.config.resolution**2
+        moving = 1 - self._agreeing(target, memory).flatten(1)  # [B, T]
+        out = memory.values[:, 0, :tokens].transpose(1, 2).clone(memory_format=torch.contiguous_format)  # the sample's own [B, C + 3, T]
+        for i, share in enumerate(moving):
+            places = share.nonzero()[:, 0]
+            if len(places):
+                wanted = bias.expand(len(moving), 1, -1, -1)[i, 0, places]  # [t, S]
+                moved = attend(queries[i : i + 1, places], memory.keys[i : i + 1], memory.values[i : i + 1], wanted)[0]  # [C + 3, t]
+                out[i, :, places] = out[i, :, places].lerp(moved, share[places])
+        made, style = self._split(out), memory.features
+        # Laid out as the sample's own, so that a plain sample and its own rearrangement stay alike bit for bit.
+        return Features(map=torch.empty_like(style.map).copy_(made.map), rgb=torch.empty_like(style.rgb).copy_(made.rgb))
+
+    def _agreeing(self, target: ProxyMask, memory: StyleMemory) -> torch.Tensor:
+        """How far every place keeps the style sample's own features, [B, 1, h, w] in [0, 1]."""
+        return F.adaptive_avg_pool2d(agreement(target.probs, memory.own), self.config.resolution)
+
+    def _queries(self, target: ProxyMask) -> torch.Tensor:
+        """Scaled queries [B, T, d] of a wanted arrangement."""
+        queries = F.normalize(self.query(target.probs).permute(0, 2, 3, 1), dim=3).flatten(1, 2)
+        return queries * self.temperature.exp()
+
+    def _split(self, joined: torch.Tensor) -> Features:
+        """[B, C + 3, T] -> `Features`."""
+        joined = joined.unflatten(2, (self.config.resolution, self.config.resolution))  # [B, C + 3, h, w]
+        return Features(map=joined[:, :-3], rgb=joined[:, -3:])
 
     def refine(self, fine: Features, current: torch.Tensor, target: ProxyMask, memory: StyleMemory) -> Features:
         """Correct the fine features where they still read as another cluster: f + (target - current) * prototypes.
@@ -256,7 +283,7 @@ def attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias
         [B, C, T].
     """
     width = queries.shape[2]
-    if not queries.is_cpu or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
+    if attends_densely(queries):
         queries = F.pad(queries, (0, keys.shape[3] - width))
         return F.scaled_dot_product_attention(queries[:, None], keys, values, attn_mask=bias, scale=1.0)[:, 0].transpose(1, 2)
 
@@ -272,6 +299,11 @@ def attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias
         torch.softmax(weights, dim=1, out=weights)
         torch.mm(values[i, 0].t(), weights.t(), out=out[i, :, rows])
     return out
+
+
+def attends_densely(x: torch.Tensor) -> bool:
+    """Whether attention goes by the fused kernel: on a GPU, and where gradients are taken."""
+    return not x.is_cpu or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
 
 
 def agreement(target: torch.Tensor, own: torch.Tensor) -> torch.Tensor:

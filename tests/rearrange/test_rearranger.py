@@ -154,6 +154,27 @@ def test_what_agrees_stays_and_what_does_not_moves(rearranger: Rearranger) -> No
     assert float((kept.map[..., 4:] - memory.features.map[..., 4:]).abs().mean()) > 0.1
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("own_bias", [False, True])
+def test_places_that_keep_their_features_are_not_asked_for(rearranger: Rearranger, own_bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, target = remember(rearranger), proxy().probs.clone()
+    target[0, :, :5] = proxy(seed=4).probs[0, :, :5]  # the upper rows of the first picture want something else
+    bias = torch.randn(2, 1, 64, 74, generator=torch.Generator().manual_seed(1)) if own_bias else None
+    asked: list[int] = []
+
+    def count(queries: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        asked.append(queries.shape[1])
+        return real(queries, *rest)
+
+    real = attention.attend
+    dense = rearranger.keep_agreeing(rearranger.attend(ProxyMask(probs=target), memory, bias), ProxyMask(probs=target), memory)
+    monkeypatch.setattr(attention, "attend", count)
+    made = rearranger(ProxyMask(probs=target), memory, bias)
+    assert asked == [24]  # three rows of eight places, of one picture
+    assert torch.allclose(made.map, dense.map, atol=1e-5) and torch.allclose(made.rgb, dense.rgb, atol=1e-5)
+    assert torch.equal(made.map[:, :, 3:], memory.features.map[:, :, 3:]) and made.map.stride() == memory.features.map.stride()
+
+
 @pytest.mark.parametrize(("distance", "wanted"), [(0.0, 1.0), (0.05, 1.0), (0.0875, 0.84375), (0.125, 0.5), (0.2, 0.0), (1.0, 0.0)])
 def test_agreement_by_hand(distance: float, wanted: float) -> None:
     own = torch.tensor([1.0, 0.0])[None, :, None, None]

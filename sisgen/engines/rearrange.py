@@ -156,7 +156,7 @@ class RearrangeEngine(nn.Module):
 
     def with_tail(self, tail: StyleGAN2 | None) -> RearrangingParts:
         """The parts that rearranging takes, with a tuned generator in place of the model's own; `None` = that one."""
-        return self if tail is None else TunedParts(generator=tail, clusters=self.clusters, rearranger=self.rearranger)
+        return self if tail is None else LooseParts(generator=tail, clusters=self.clusters, rearranger=self.rearranger)
 
     @torch.inference_mode()
     def proxy_of(self, seeds: Sequence[int], truncation: float) -> ProxyMask:
@@ -321,8 +321,8 @@ class RearrangingParts(Protocol):
 
 
 @dataclass(kw_only=True, slots=True)
-class TunedParts:
-    """Parts whose generator was tuned to a photograph."""
+class LooseParts:
+    """Parts put together by hand: with a generator that was tuned to a photograph, or one in training."""
 
     generator: StyleGAN2
     clusters: FeatureClusters

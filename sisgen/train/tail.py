@@ -25,7 +25,7 @@ from torch import nn
 
 from sisgen.data.cache import PortraitCache
 from sisgen.devices import pick_device
-from sisgen.engines.rearrange import complete, grow, render
+from sisgen.engines.rearrange import LooseParts, complete, grow, render
 from sisgen.errors import TrainingError
 from sisgen.generators.discriminator import PatchDiscriminator
 from sisgen.generators.encoder import PictureEncoder
@@ -55,15 +55,6 @@ CRITIC_FILE = "tail_critic"
 LOOKS_AT_ALL = ("segmenter",)  # parts that read features behind the cut, and have to be trained anew
 
 
-@dataclass(slots=True)
-class Parts:
-    """What rearranging takes."""
-
-    generator: StyleGAN2
-    clusters: FeatureClusters
-    rearranger: Rearranger
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TailConfig:
     """How the blocks behind the cut are trained."""
@@ -72,7 +63,7 @@ class TailConfig:
     rearranger_lr: float = 3e-4
     adversarial: float = 0.7  # pull of the critic on a picture, relative to that of the difference
     critic_lr: float = 2e-3
-    r1_gamma: float = 0.1
+    r1_gamma: float = 0.003  # of a patch; overlapping ones add up
     r1_interval: int = 16  # steps between R1 penalties
     keep: float = 1.0  # hold of the fine features on what they were
     mask: float = 0.5  # eq. 2 on the features
@@ -104,7 +95,8 @@ class TailTask:
         self.encoder, self.mapping, self.squeezenet = encoder.requires_grad_(False), mapping.requires_grad_(False), squeezenet
         self.device = clusters.tau.device
         self.cut, self.fine = rearranger.config.resolution, rearranger.config.fine_resolution
-        self.before = Parts(copy.deepcopy(generator), clusters, copy.deepcopy(rearranger).requires_grad_(False))
+        kept = copy.deepcopy(rearranger).requires_grad_(False)
+        self.before = LooseParts(generator=copy.deepcopy(generator), clusters=clusters, rearranger=kept)
         self.average = copy.deepcopy(self.before)
 
         behind = [generator.synthesis.block(size) for size in generator.config.resolutions if size > self.cut]

@@ -199,36 +199,33 @@ class RearrangeEngine(nn.Module):
         clock.lap("style")
         if condition is None or strength == 0.0:
             return style.images.clone(), clock.timings
-        condition = self.complete_scribbles(condition)
-        proxy = self.map_condition(condition, style, strength)
+        drawings = self.complete_scribbles(_as_drawings(condition))
+        proxy = self.map_condition(drawings, style, strength)
         clock.lap("proxy")
-        features, current = rearrange(parts, proxy, style.memory, style.ws, self.bias_by_class(condition, style))
+        features, current = rearrange(parts, proxy, style.memory, style.ws, self.bias_by_class(drawings, style))
         clock.lap("rearrange")
         images = complete(parts, features, current, proxy, style.memory, style.ws)
         clock.lap("generate")
         return images, clock.timings
 
-    def complete_scribbles(self, condition: Condition | Drawings) -> Condition | Drawings:
+    def complete_scribbles(self, drawings: Drawings) -> Drawings:
         """Put whole masks in the place of scribbles, where the model has a network that completes them."""
-        if isinstance(condition, Drawings):
-            conditions = tuple(self._complete(one) for one in condition.conditions)
-            return Drawings(conditions=conditions, weights=condition.weights)
-        return self._complete(condition)
+        return Drawings(conditions=tuple(self._complete(one) for one in drawings.conditions), weights=drawings.weights)
 
     def map_condition(self, condition: Condition | Drawings, style: Style, strength: float = 1.0) -> ProxyMask:
         """Map drawings to a proxy mask; places that no drawing decides keep the style sample's own."""
-        drawings = condition if isinstance(condition, Drawings) else Drawings(conditions=(condition,), weights=(1.0,))
+        drawings = _as_drawings(condition)
         parts = [self.read_condition(one, style) for one in drawings.conditions]
         drawn, covered = blend_drawings(parts, drawings.weights)
         if strength == 1.0 and bool((covered == 1).all()):  # nothing is left to the sample, the usual case while a pen moves
             return ProxyMask(probs=drawn)
         return ProxyMask(probs=blend_proxies(drawn, style.memory.own, covered * strength))
 
-    def bias_by_class(self, condition: Condition | Drawings, style: Style) -> torch.Tensor | None:
+    def bias_by_class(self, drawings: Drawings, style: Style) -> torch.Tensor | None:
         """Keep a photograph's classes to themselves where the drawing has classes; `None` for samples and for lines."""
-        if not style.kept or condition.labels is None:
+        if not style.kept or drawings.labels is None:
             return None
-        return class_bias(self.rearranger, whole_labels(condition.labels, style.labels), style.labels, self.mapper.config.num_labels)
+        return class_bias(self.rearranger, whole_labels(drawings.labels, style.labels), style.labels, self.mapper.config.num_labels)
 
     def read_condition(self, condition: Condition, style: Style) -> tuple[torch.Tensor, torch.Tensor]:
         """Read what a drawing wants, [B, K, h, w], and how far it decides every place, [B, 1, h, w] in [0, 1]."""
@@ -264,6 +261,10 @@ class RearrangeEngine(nn.Module):
         while self._cache_bytes > CACHE_BYTES and len(self._cache) > len(set(used)):
             _, old = self._cache.popitem(last=False)
             self._cache_bytes -= _num_bytes(old)
+
+
+def _as_drawings(condition: Condition | Drawings) -> Drawings:
+    return condition if isinstance(condition, Drawings) else Drawings(conditions=(condition,), weights=(1.0,))
 
 
 def latents(seeds: Sequence[int], z_dim: int) -> torch.Tensor:

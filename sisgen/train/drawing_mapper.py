@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -296,8 +296,9 @@ def open_drawing_mapper(
     if not fresh and has_part(model, stem, {}) and known.get(kind) == to_dict(sizes):
         load_part(model, stem, mapper)
     segmenter = load_segmenter(model)[0].to(device) if kind == "scribble" else None
-    more = {"composed": 0.7, "repeats": 6} if kind == "scribble" else {}
-    config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, **more)
+    config = DrawingMapperTrainConfig(kind=kind, mapper=sizes)
+    if kind == "scribble":
+        config = replace(config, composed=0.7, repeats=6)
     return DrawingMapperTask(config, pipe.engine, mapper, source, pipe.labels, segmenter)
 
 

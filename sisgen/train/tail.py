@@ -47,7 +47,7 @@ from sisgen.train.fitting import load_clusters
 from sisgen.train.gan import Pictures
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
-from sisgen.train.rearranger_losses import cross_entropy, feature_distance
+from sisgen.train.rearranger_losses import cross_entropy, feature_distance, token_loss
 from sisgen.train.warmup import BALANCE_INTERVAL, ENCODER_FILE, MAPPING_FILE, LossWeights
 from sisgen.types import Features, ProxyMask
 
@@ -67,6 +67,7 @@ class TailConfig:
     r1_interval: int = 16  # steps between R1 penalties
     keep: float = 1.0  # hold of the fine features on what they were
     mask: float = 0.5  # eq. 2 on the features
+    tokens: float = 0.5  # prototypes predicted from w against the sample's own
     ema_half_life: float = 2_000.0
     bf16: bool = False
     warp: WarpConfig = field(default_factory=lambda: WarpConfig(p_flip=0.5))
@@ -100,8 +101,10 @@ class TailTask:
         self.average = copy.deepcopy(self.before)
 
         behind = [generator.synthesis.block(size) for size in generator.config.resolutions if size > self.cut]
-        self.tail_weights = [p.requires_grad_() for block in behind for name, p in block.named_parameters() if "noise_strength" not in name]
+        self.tail_weights = [p for block in behind for name, p in block.named_parameters() if "noise_strength" not in name]
         self.rearranger_weights = list(rearranger.parameters())
+        for weight in self.tail_weights:
+            weight.requires_grad_()
         self.rates = (config.lr, config.rearranger_lr)
         groups = [{"params": part, "lr": lr} for part, lr in zip((self.tail_weights, self.rearranger_weights), self.rates)]
         self.optimizer = torch.optim.Adam(groups, betas=(0.5, 0.99))
@@ -145,26 +148,26 @@ class TailTask:
         # Decode the first half; rearrange copies to the second half's proxy masks, and samples to the first half's.
         decoded = self.generator.tail(_rows(fine, slice(half)), ws[:half])
         styles, target = ws[batch:], ProxyMask(probs=torch.cat([own[half:batch], own[: len(ws) - 2 * batch + half]]))
-        memory = self.rearranger.remember(
-            _rows(cut, slice(batch, None)), ProxyMask(probs=own[batch:]), _rows(fine, slice(batch, None), detach=True), styles[:, 0]
-        )
+        steps = {self.cut: _rows(cut, slice(batch, None)), self.fine: _rows(fine, slice(batch, None), detach=True)}
+        memory = self.rearranger.remember(steps[self.cut], ProxyMask(probs=own[batch:]), steps[self.fine], styles[:, 0])
         moved, current = grow(self, self.rearranger(target, memory), styles)
         fake = torch.cat([decoded, complete(self, moved, current, target, memory, styles)])  # the first `batch` have a right answer
 
         # Losses.
         mask = cross_entropy(current.probs.clamp_min(1e-8).log(), target.probs)
+        tokens = token_loss(self.rearranger, steps, own[batch:], styles[:, 0])
         difference, g_loss, d_loss = self._judge(fake, real, info.step)
         push = float(self.weights.balance[0]) * self.config.adversarial
-        loss = difference + push * g_loss + self.config.keep * keep + self.config.mask * mask
+        loss = difference + push * g_loss + self.config.keep * keep + self.config.mask * mask + self.config.tokens * tokens
 
         # Step.
         descend(loss, self.optimizer, [*self.tail_weights, *self.rearranger_weights], self.processes)
         self.critic.optimizer.step()
         settled = info.images_seen + int(20 * self.config.ema_half_life)  # the averages begin at weights that are good already
-        rate = {"batch": info.batch_size, "images_seen": settled, "half_life": self.config.ema_half_life}
-        update_ema(self.average.generator, self.generator, **rate)
-        update_ema(self.average.rearranger, self.rearranger, **rate)
-        stats = {"difference": difference, "keep": keep, "mask": mask, "g_loss": g_loss, "d_loss": d_loss}
+        networks = ((self.average.generator, self.generator), (self.average.rearranger, self.rearranger))
+        for mean, network in networks:
+            update_ema(mean, network, batch=info.batch_size, images_seen=settled, half_life=self.config.ema_half_life)
+        stats = {"difference": difference, "keep": keep, "mask": mask, "tokens": tokens, "g_loss": g_loss, "d_loss": d_loss}
         return {name: float(self.processes.average(value)) for name, value in stats.items()}
 
     @torch.no_grad()

@@ -18,6 +18,7 @@ from sisgen.io.weights import load_module, load_weights, read_shapes, read_weigh
 __all__ = [
     "export_gan",
     "export_parts",
+    "generator_config",
     "generator_sha256",
     "has_part",
     "load_discriminator",
@@ -80,11 +81,16 @@ def training_notes(folder: str | Path, part: str, notes: Mapping[str, Any], *, m
     return {**old, part: {**notes, "fitted_to": sha256} if sha256 else dict(notes)}
 
 
+def generator_config(model: str | Path) -> StyleGAN2Config:
+    """Read the sizes of a model's generator."""
+    path = find_model(str(model)).path / "config.json"
+    return from_dict(StyleGAN2Config, read_json(path).get("generator", {}), where=f"{path}, generator")
+
+
 def load_generator(model: str | Path) -> StyleGAN2:
     """Load the generator of a model, ready for use: no gradients, evaluation mode."""
     folder = find_model(str(model)).path
-    content = read_json(folder / "config.json")
-    config = from_dict(StyleGAN2Config, content.get("generator", {}), where=f"{folder / 'config.json'}, generator")
+    content, config = read_json(folder / "config.json"), generator_config(folder)
     sha256 = content.get("files", {}).get("generator.safetensors")
     generator = load_module(folder / "generator.safetensors", lambda: StyleGAN2(config), sha256=sha256)
     return generator.requires_grad_(False)

@@ -24,7 +24,7 @@ from sisgen.generators.discriminator import Discriminator, logistic_discriminato
 from sisgen.generators.stylegan2 import THIN_128, StyleGAN2, StyleGAN2Config, channels_by_rule
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.train.augment import AdaptiveAugment
-from sisgen.train.checkpoints import export_gan, load_gan
+from sisgen.train.checkpoints import export_gan, generator_config, load_gan
 from sisgen.train.command import finish, start
 from sisgen.train.distributed import Processes
 from sisgen.train.ema import update_ema
@@ -202,11 +202,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--export", help="model folder to write the generator to at the end (default: none)")
 
 
+def start_sizes(start: str | None, resolution: int, preset: str) -> StyleGAN2Config:
+    """Sizes of the generator: those of the model that a training starts from, where it has the pictures' resolution, else the preset's."""
+    if start and (sizes := generator_config(start)).resolution == resolution:
+        return sizes
+    return StyleGAN2Config(resolution=resolution, channels=PRESETS[preset])
+
+
 def main(args: argparse.Namespace) -> int:
     """Train as `python -m sisgen train gan` asks."""
     device = pick_device(args.device)
     cache = PortraitCache(args.data)
-    sizes = StyleGAN2Config(resolution=cache.size, channels=PRESETS[args.preset])
+    sizes = start_sizes(args.start, cache.size, args.preset)
     unpack = 2 if args.preset == "thin" else 1
     bf16 = device.type == "cuda"
     config = GANConfig(generator=sizes, lr=args.lr, r1_gamma=args.gamma, unpack=unpack, ada_target=args.ada, bf16=bf16)

@@ -47,7 +47,7 @@ from sisgen.train.fitting import load_clusters
 from sisgen.train.gan import Pictures
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
-from sisgen.train.rearranger_losses import cross_entropy, feature_distance, token_loss
+from sisgen.train.rearranger_losses import cross_entropy, feature_distance
 from sisgen.train.warmup import BALANCE_INTERVAL, ENCODER_FILE, MAPPING_FILE, LossWeights
 from sisgen.types import Features, ProxyMask
 
@@ -67,7 +67,6 @@ class TailConfig:
     r1_interval: int = 16  # steps between R1 penalties
     keep: float = 1.0  # hold of the fine features on what they were
     mask: float = 0.5  # eq. 2 on the features
-    tokens: float = 0.5  # prototypes predicted from w against the sample's own
     ema_half_life: float = 2_000.0
     bf16: bool = False
     warp: WarpConfig = field(default_factory=lambda: WarpConfig(p_flip=0.5))
@@ -102,7 +101,8 @@ class TailTask:
 
         behind = [generator.synthesis.block(size) for size in generator.config.resolutions if size > self.cut]
         self.tail_weights = [p for block in behind for name, p in block.named_parameters() if "noise_strength" not in name]
-        self.rearranger_weights = list(rearranger.parameters())
+        # Features stay where they were, so that what predicts them from w is right already; critics would bend it.
+        self.rearranger_weights = [p for name, p in rearranger.named_parameters() if not name.startswith(("tokens.", "fine_tokens."))]
         for weight in self.tail_weights:
             weight.requires_grad_()
         self.rates = (config.lr, config.rearranger_lr)
@@ -148,17 +148,16 @@ class TailTask:
         # Decode the first half; rearrange copies to the second half's proxy masks, and samples to the first half's.
         decoded = self.generator.tail(_rows(fine, slice(half)), ws[:half])
         styles, target = ws[batch:], ProxyMask(probs=torch.cat([own[half:batch], own[: len(ws) - 2 * batch + half]]))
-        steps = {self.cut: _rows(cut, slice(batch, None)), self.fine: _rows(fine, slice(batch, None), detach=True)}
-        memory = self.rearranger.remember(steps[self.cut], ProxyMask(probs=own[batch:]), steps[self.fine], styles[:, 0])
+        at_cut, at_fine = _rows(cut, slice(batch, None)), _rows(fine, slice(batch, None), detach=True)
+        memory = self.rearranger.remember(at_cut, ProxyMask(probs=own[batch:]), at_fine, styles[:, 0])
         moved, current = grow(self, self.rearranger(target, memory), styles)
         fake = torch.cat([decoded, complete(self, moved, current, target, memory, styles)])  # the first `batch` have a right answer
 
         # Losses.
         mask = cross_entropy(current.probs.clamp_min(1e-8).log(), target.probs)
-        tokens = token_loss(self.rearranger, steps, own[batch:], styles[:, 0])
         difference, g_loss, d_loss = self._judge(fake, real, info.step)
         push = float(self.weights.balance[0]) * self.config.adversarial
-        loss = difference + push * g_loss + self.config.keep * keep + self.config.mask * mask + self.config.tokens * tokens
+        loss = difference + push * g_loss + self.config.keep * keep + self.config.mask * mask
 
         # Step.
         descend(loss, self.optimizer, [*self.tail_weights, *self.rearranger_weights], self.processes)
@@ -167,7 +166,7 @@ class TailTask:
         networks = ((self.average.generator, self.generator), (self.average.rearranger, self.rearranger))
         for mean, network in networks:
             update_ema(mean, network, batch=info.batch_size, images_seen=settled, half_life=self.config.ema_half_life)
-        stats = {"difference": difference, "keep": keep, "mask": mask, "tokens": tokens, "g_loss": g_loss, "d_loss": d_loss}
+        stats = {"difference": difference, "keep": keep, "mask": mask, "g_loss": g_loss, "d_loss": d_loss}
         return {name: float(self.processes.average(value)) for name, value in stats.items()}
 
     @torch.no_grad()
@@ -278,9 +277,12 @@ def main(args: argparse.Namespace) -> int:
 def export_tail(model: Path, task: TailTask, notes: Mapping[str, Any]) -> None:
     """Write generator and rearranger into their model folder; parts that stand on what stayed as it was go on belonging to it."""
     content, before = read_json(model / "config.json"), generator_sha256(model)
-    parts = {"generator": task.average.generator, "rearranger": task.average.rearranger, CRITIC_FILE: task.critic.network}
+    average, critic = task.average, task.critic.network
+    parts: dict[str, nn.Module] = {"generator": average.generator, "rearranger": average.rearranger, CRITIC_FILE: critic}
+    if has_part(model, "generator_raw", {}):
+        parts["generator_raw"] = task.generator
     seen = int(content.get("images_seen", 0)) + int(notes["images_seen"])
-    export_parts(model, parts, {"generator": to_dict(task.average.generator.config), "images_seen": seen})
+    export_parts(model, parts, {"generator": to_dict(average.generator.config), "images_seen": seen})
     after = generator_sha256(model)
     training = dict(content.get("training", {}))
     for part, noted in training.items():

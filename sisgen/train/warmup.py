@@ -30,7 +30,7 @@ from sisgen.errors import TrainingError
 from sisgen.generators.discriminator import Discriminator
 from sisgen.generators.encoder import PictureEncoder
 from sisgen.generators.projected import DEEPEST, ProjectedDiscriminator
-from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.hub import CONFIG_FILE, find_model
 from sisgen.io.configs import read_json
 from sisgen.io.images import save_grid, to_uint8
@@ -40,7 +40,7 @@ from sisgen.train.checkpoints import export_parts, has_part, load_fitting, load_
 from sisgen.train.command import finish, start
 from sisgen.train.critics import Critic, FeatureCritic, Judged, PixelCritic
 from sisgen.train.ema import update_ema
-from sisgen.train.gan import PRESETS, GANConfig, GANTask, Pictures
+from sisgen.train.gan import PRESETS, GANConfig, GANTask, Pictures, start_sizes
 from sisgen.train.latents import RunningGaussian
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, warp_grid, warp_maps
@@ -293,7 +293,7 @@ def main(args: argparse.Namespace) -> int:
     """Train as `python -m sisgen train warmup` asks."""
     device = pick_device(args.device)
     cache = PortraitCache(args.data)
-    sizes = StyleGAN2Config(resolution=cache.size, channels=PRESETS[args.preset])
+    sizes = start_sizes(args.start, cache.size, args.preset)
     gan = GANConfig(generator=sizes, unpack=2 if args.preset == "thin" else 1, bf16=device.type == "cuda" or args.bf16)
     _check_resolution(args.resolution, cache.size)
     weights = {"resolution": args.resolution, "adversarial": args.adversarial, "projected": args.projected, "decoded": args.decoded}

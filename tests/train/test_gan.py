@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from sisgen.cli.main import main
 from sisgen.data.cache import PortraitCache, write_cache
 from sisgen.generators.discriminator import Discriminator
-from sisgen.generators.stylegan2 import StyleGAN2Config
+from sisgen.generators.stylegan2 import THIN_128, StyleGAN2Config
 from sisgen.io.configs import read_json, write_json
 from sisgen.train.checkpoints import load_gan, load_generator
-from sisgen.train.gan import GANConfig, GANTask
+from sisgen.train.gan import GANConfig, GANTask, start_sizes
 from sisgen.train.loop import StepInfo, generator_for
 
 SEED = 3
@@ -169,3 +169,9 @@ def test_a_model_folder_gives_all_three_networks(trained: Path) -> None:
         if name != "augment":
             for key, value in network.state_dict().items():
                 assert torch.allclose(value, raw[name][key].half().float(), atol=1e-6), (name, key)
+
+
+def test_a_training_takes_the_sizes_of_what_it_starts_from(tiny_model: Path) -> None:
+    assert start_sizes(None, 128, "thin").channels == THIN_128
+    assert start_sizes(str(tiny_model), 32, "thin") == load_generator(tiny_model).config
+    assert start_sizes(str(tiny_model), 128, "thin") == start_sizes(None, 128, "thin")  # of another resolution: its blocks are of no use

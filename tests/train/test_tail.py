@@ -106,7 +106,7 @@ def test_all_that_learns_moves_and_nothing_else(started: Path) -> None:
         "generator.synthesis.b8",
         "generator_ema.mapping",
         "rearranger.tokens",
-        "rearranger.fine",
+        "rearranger.fine_tokens",
     )
     assert not any(name.startswith(fixed) or "noise_strength" in name for name in moved)
 

@@ -18,14 +18,14 @@ from sisgen.nets.edges import load_edges
 from sisgen.nets.squeezenet import load_squeezenet
 from sisgen.pipeline import Pipeline
 from sisgen.train.evaluation.conditions import ConditionResults, measure_conditions
-from sisgen.train.evaluation.distances import measure_distances
+from sisgen.train.evaluation.distances import RealPictures, measure_distances
 from sisgen.train.evaluation.exemplars import measure_exemplars
 from sisgen.train.evaluation.freeform import draw_freeform, measure_freeform, read_freeform
 from sisgen.train.evaluation.inversion import measure_inversion, open_photos
 from sisgen.train.evaluation.mixing import load_baselines
 from sisgen.train.evaluation.report import draw_grid, write_report
-from sisgen.train.evaluation.sources import FD_SEEDS, CachePairs, RenderedPairs
-from sisgen.train.evaluation.stages import Judges, RealPairs, run_stages
+from sisgen.train.evaluation.sources import FD_SEEDS, CachePictures, RenderedPairs
+from sisgen.train.evaluation.stages import Judges, run_stages
 from sisgen.train.evaluation.subject import PipelineSubject
 from sisgen.train.judges import load_reader
 
@@ -100,7 +100,7 @@ def evaluate(config: EvaluationConfig, advance: Callable[[int], object] = lambda
     # Distances.
     if config.fd:
         net = load_squeezenet(config.squeezenet or shipped_folder("squeezenet"), device)
-        report["distances"] = measure_distances(subject, net, real_pairs(config, subject), num=config.fd, advance=advance)
+        report["distances"] = measure_distances(subject, net, real_pictures(config, subject), num=config.fd, advance=advance)
     write_report(config.out, report, rows, subject.labels)
     return report
 
@@ -162,11 +162,11 @@ def load_judges(folder: Path, subject: PipelineSubject, device: Any) -> Judges:
     return Judges(a=readers["a"], b=readers["b"])
 
 
-def real_pairs(config: EvaluationConfig, subject: PipelineSubject) -> RealPairs:
+def real_pictures(config: EvaluationConfig, subject: PipelineSubject) -> RealPictures:
     """Open the real pictures of the distances."""
     if config.cache is None:
         return RenderedPairs(subject.resolution, subject.labels, FD_SEEDS)
-    return CachePairs(PortraitCache(config.cache), least=2 * config.fd)
+    return CachePictures(PortraitCache(config.cache), subject.pipe, first=FD_SEEDS, least=2 * config.fd)
 
 
 def shipped_folder(name: str) -> Path:

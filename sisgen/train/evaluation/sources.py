@@ -1,4 +1,4 @@
-"""Where evaluation takes real pictures with exact labels from: a cache, or the renderer itself."""
+"""Where evaluation takes real pictures from, with exact labels or without: a cache, or the renderer itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 from sisgen.data.cache import PortraitCache
 from sisgen.data.portraits import PORTRAIT_LABELS, TEST_SEEDS, render
 from sisgen.errors import InputError
+from sisgen.pipeline import Pipeline
 from sisgen.types import LabelSet
 
 FD_SEEDS = 30_000_000  # beyond those of training, validation and test
@@ -35,24 +36,39 @@ class RenderedPairs:
         portraits = render(range(self.first + start, self.first + start + num), self.size)
         return portraits.images, portraits.labels
 
+    def images(self, start: int, num: int) -> torch.Tensor:
+        """Give the pictures alone."""
+        return self.pairs(start, num)[0]
 
-class CachePairs:
-    """The pictures of a cache.
+    def masks(self, start: int, num: int) -> torch.Tensor:
+        """Give the labels alone."""
+        return self.pairs(start, num)[1]
+
+
+class CachePictures:
+    """The pictures of a cache, with its labels as masks; photographs have none, and the model's own samples stand in with theirs.
 
     Args:
-        cache: with labels, of the model's size.
-        least: pictures that it must hold.
+        cache: of the model's size.
+        pipe: reads its own samples.
+        first: seed of the first sample.
+        least: pictures that the cache must hold.
 
     Raises:
         InputError: it holds fewer.
     """
 
-    def __init__(self, cache: PortraitCache, *, least: int) -> None:
+    def __init__(self, cache: PortraitCache, pipe: Pipeline, *, first: int, least: int) -> None:
         if len(cache) < least:
             raise InputError(f"The cache {cache.path} must hold at least {least} pictures, but it holds {len(cache)}; lower --fd.")
-        self.cache = cache
+        self.cache, self.pipe, self.first = cache, pipe, first
 
-    def pairs(self, start: int, num: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give float [B, 3, H, W] in [-1, 1] and int64 [B, H, W] from `start` on."""
-        indices = range(start, start + num)
-        return self.cache.images(indices), self.cache.labels(indices)
+    def images(self, start: int, num: int) -> torch.Tensor:
+        """Give float [B, 3, H, W] in [-1, 1] from `start` on."""
+        return self.cache.images(range(start, start + num))
+
+    def masks(self, start: int, num: int) -> torch.Tensor:
+        """Give int64 [B, H, W] from `start` on."""
+        if self.cache.has_labels:
+            return self.cache.labels(range(start, start + num))
+        return self.pipe.sample_labels(range(self.first + start, self.first + start + num))

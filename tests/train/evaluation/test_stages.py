@@ -60,6 +60,12 @@ class Layouts:
         labels = torch.stack([layout(seed) for seed in range(start, start + num)])
         return paint(labels), labels
 
+    def images(self, start: int, num: int) -> torch.Tensor:
+        return self.pairs(start, num)[0]
+
+    def masks(self, start: int, num: int) -> torch.Tensor:
+        return self.pairs(start, num)[1]
+
 
 def judges() -> Judges:
     reader = PaletteReader(ReaderConfig(num_labels=3, width=4)).eval()

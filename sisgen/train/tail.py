@@ -114,7 +114,7 @@ class TailTask:
     def networks(self) -> Mapping[str, nn.Module]:
         """Name everything that a snapshot holds."""
         averages = {"generator_ema": self.average.generator, "rearranger_ema": self.average.rearranger}
-        trained = {"generator": self.generator, "rearranger": self.rearranger}
+        trained = {"generator": self.generator, "rearranger": self.rearranger, "before": self.before.generator}
         return {**trained, **averages, "critic": self.critic.network, "weights": self.weights}
 
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
@@ -239,11 +239,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Train as `python -m sisgen train tail` asks."""
     device = pick_device(args.device)
-    if not has_part(args.model, ENCODER_FILE, {}):
-        raise TrainingError(f"The model {args.model} must have a warm start's encoder, but it has none; run `train warmup` first.")
+    for stem, words, trainer in ((ENCODER_FILE, "a warm start's encoder", "warmup"), ("rearranger", "a rearranger", "rearranger")):
+        if not has_part(args.model, stem, {}):
+            raise TrainingError(f"The model {args.model} must have {words}, but it has none; run `train {trainer}` first.")
     generator = load_generator(args.model).to(device)
     encoder, mapping = PictureEncoder(generator.config), MappingNetwork(generator.config)
-    critic = PatchDiscriminator(generator.config.resolution, generator.config.channels, unpack=2)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(args.seed)
+        critic = PatchDiscriminator(generator.config.resolution, generator.config.channels, unpack=2)
     if args.width:
         generator = widen_last(generator, args.width, seed=args.seed)
     load_part(args.model, ENCODER_FILE, encoder)
@@ -281,10 +284,12 @@ def export_tail(model: Path, task: TailTask, notes: Mapping[str, Any]) -> None:
     parts: dict[str, nn.Module] = {"generator": average.generator, "rearranger": average.rearranger, CRITIC_FILE: critic}
     if has_part(model, "generator_raw", {}):
         parts["generator_raw"] = task.generator
-    seen = int(content.get("images_seen", 0)) + int(notes["images_seen"])
+    training = dict(content.get("training", {}))
+    tail = training.get("tail", {})
+    counted = int(tail["images_seen"]) if (tail.get("seed"), tail.get("fitted_to")) == (notes["seed"], before) else 0  # the run goes on
+    seen = int(content.get("images_seen", 0)) + max(0, int(notes["images_seen"]) - counted)
     export_parts(model, parts, {"generator": to_dict(average.generator.config), "images_seen": seen})
     after = generator_sha256(model)
-    training = dict(content.get("training", {}))
     for part, noted in training.items():
         if isinstance(noted, dict) and noted.get("fitted_to") == before and part not in LOOKS_AT_ALL:
             training[part] = {**noted, "fitted_to": after}

@@ -139,7 +139,10 @@ def test_the_command_widens_the_model_and_keeps_what_still_belongs_to_it(started
     head = read_weights(started / "generator.safetensors")["synthesis.b8.conv1.weight"]
     write_cache(tmp_path / "cache", range(6), 32)
     words = ["train", "tail", "--model", started, "--data", tmp_path / "cache", "--squeezenet", SQUEEZENET, "--width", 12]
-    assert main([str(word) for word in [*words, "--out", tmp_path / "run", "--images", 8, "--batch", 4, "--device", "cpu"]]) == 0
+    words += ["--out", tmp_path / "run", "--batch", 4, "--device", "cpu", "--images"]
+    assert main([str(word) for word in [*words, 4]]) == 0
+    assert read_json(started / "config.json")["images_seen"] == 104
+    assert main([str(word) for word in [*words, 8]]) == 0  # the same run goes on, and what it counted is not counted again
 
     content = read_json(started / "config.json")
     assert content["generator"]["channels"]["32"] == 12 and content["images_seen"] == 108
@@ -154,4 +157,4 @@ def test_a_model_without_an_encoder_is_refused(tiny_model: Path, tmp_path: Path,
     write_cache(tmp_path / "cache", range(2), 32)
     words = ["train", "tail", "--model", tiny_model, "--data", tmp_path / "cache", "--squeezenet", SQUEEZENET, "--out", tmp_path / "run"]
     assert main([str(word) for word in words]) == 2
-    assert "must have a warm start's encoder" in capsys.readouterr().err
+    assert "must have a warm start's encoder, but it has none; run `train warmup` first." in capsys.readouterr().err

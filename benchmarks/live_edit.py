@@ -46,7 +46,7 @@ def main() -> int:
 def measure(pipe: Pipeline, rounds: int, *, foreign: bool = False) -> tuple[list[float], list[float], dict[str, list[float]]]:
     """Time edits of one seed's own mask, or of another one's, each with another small change, and uncut forwards."""
     seed = int(pipe.defaults["seed"])
-    base = pipe.sample_labels([seed + foreign])[0].numpy()
+    base = pipe.sample_labels([seed + 1 if foreign else seed])[0].numpy()
     generator = pipe.engine.generator
     ws = pipe.engine.recall([seed], float(pipe.defaults["truncation"])).ws
     edits: list[float] = []

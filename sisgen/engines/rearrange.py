@@ -24,7 +24,7 @@ from sisgen.nets.reader import Reader
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.proxy.drawing_mapper import DrawingMapper
 from sisgen.proxy.leaning import lean_on
-from sisgen.proxy.mapper import MaskMapper, blend_proxies, fill_unpainted
+from sisgen.proxy.mapper import MaskMapper, blend_proxies, fill_unpainted, whole_mask
 from sisgen.rearrange.classes import class_bias
 from sisgen.rearrange.rearranger import Rearranger, StyleMemory
 from sisgen.shapes import UNPAINTED
@@ -149,8 +149,7 @@ class RearrangeEngine(nn.Module):
             trust: in the labels, 0..1, everywhere else.
         """
         labels, shown = labels.to(self.device), self.reader.read(image.to(self.device).clamp(-1, 1))
-        mask = nn.functional.one_hot(labels, self.mapper.config.num_labels).permute(0, 3, 1, 2).float()  # [1, L, H, W]
-        drawn = self.mapper.read(mask).probs
+        drawn = self.mapper.read(whole_mask(labels, self.mapper.config.num_labels)).probs
         other = changed_places(labels, shown, PHOTO_MARGIN, drawn.shape[-1])
         return ProxyMask(probs=blend_proxies(drawn, own.to(self.device), other.clamp_min(trust)))
 
@@ -247,8 +246,7 @@ class RearrangeEngine(nn.Module):
         if not isinstance(mapper, DrawingMapper) or not mapper.config.completes:
             return condition
         labels = mapper.complete(condition.map.to(self.device))
-        mask = nn.functional.one_hot(labels, self.mapper.config.num_labels).permute(0, 3, 1, 2).float()  # [B, L, H, W]
-        return Condition(kind="mask", map=mask, labels=labels)
+        return Condition(kind="mask", map=whole_mask(labels, self.mapper.config.num_labels), labels=labels)
 
     def _store(self, fresh: Mapping[Key, Style], used: Sequence[Key]) -> None:
         for key, style in fresh.items():

@@ -101,12 +101,9 @@ def synthesize_regions(
     owners = torch.zeros(len(names), dtype=torch.int64, device=engine.device)  # class -> source
     for name, one in regions.sources.items():
         owners[list(names).index(name)] = 1 + chosen.index(one)
-    own = ProxyMask(probs=base.memory.own)
-    drawn = drawings is not None and strength > 0
-    if drawings is not None:
-        drawings = engine.complete_scribbles(drawings)
-    proxy = engine.map_condition(drawings, base, strength) if drawn and drawings is not None else own
-    labels = whole_labels(drawings.labels if drawn and drawings is not None else None, base.labels)
+    followed = None if drawings is None or strength == 0 else engine.complete_scribbles(drawings)
+    proxy = ProxyMask(probs=base.memory.own) if followed is None else engine.map_condition(followed, base, strength)
+    labels = whole_labels(None if followed is None else followed.labels, base.labels)
     shares = soft_shares(owners[labels], len(sources))
     clock.lap("proxy")
 

@@ -104,6 +104,11 @@ class MaskMapper(nn.Module):
         return lean(self(mask), leaning)
 
 
+def whole_mask(labels: torch.Tensor, num_labels: int) -> torch.Tensor:
+    """Make a mask [B, L, H, W] of the class of every pixel, int64 [B, H, W]."""
+    return F.one_hot(labels, num_labels).permute(0, 3, 1, 2).float()
+
+
 def fill_unpainted(mask: torch.Tensor, own_labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Complete a drawing from the style sample's own mask: unpainted means that the model decides.
 

@@ -44,6 +44,13 @@ class Critic(Protocol):
         """Give the generator's loss of every generated picture [B], or of its patches [B, N], and the critic's own."""
 
 
+def pull_over_push(difference: torch.Tensor, g_loss: torch.Tensor, fake: torch.Tensor, known: int) -> torch.Tensor:
+    """Compare lengths of gradients on pictures: of the difference, over that of a critic on the `known` first ones (VQGAN, eq. 7)."""
+    (pull,) = torch.autograd.grad(difference, fake, retain_graph=True)
+    (push,) = torch.autograd.grad(g_loss, fake, retain_graph=True)
+    return pull.norm() / push[:known].norm().clamp_min(1e-12)
+
+
 class PixelCritic:
     """StyleGAN2's discriminator, of pictures or of patches, with its losses and lazy R1."""
 

@@ -1,4 +1,4 @@
-"""One step down a loss, as the trainers of rearranger, mappers and encoders take it."""
+"""One step down a loss, as the trainers of rearranger, mappers and encoders take it, and how its length follows the run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from torch import nn
 from sisgen.train.distributed import Processes
 
 LONGEST = 5.0  # gradient of all parameters together
+WARMUP = 0.02  # share of a run over which the learning rate rises
+
+
+def rate_factor(progress: float, last: float) -> float:
+    """Learning rate at a place of the run in [0, 1), as a share of the configured one: it rises over 2%, then falls to `last`."""
+    return min(1.0, (progress + 1e-3) / WARMUP) * (1 - (1 - last) * progress)
 
 
 def descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], processes: Processes) -> None:

@@ -29,10 +29,11 @@ from sisgen.io.labels import color_labels
 from sisgen.nets.segmenter import Segmenter
 from sisgen.pipeline import Pipeline
 from sisgen.proxy.drawing_mapper import DRAWING_KINDS, DrawingMapper, DrawingMapperConfig
+from sisgen.proxy.mapper import whole_mask
 from sisgen.train.checkpoints import export_parts, has_part, load_part, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.compositions import compose_masks
-from sisgen.train.descent import descend
+from sisgen.train.descent import descend, rate_factor
 from sisgen.train.distributed import Processes
 from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
 from sisgen.train.drawings.sketches import edge_view
@@ -130,7 +131,7 @@ class DrawingMapperTask:
 
     def step(self, info: StepInfo) -> dict[str, float]:
         """Learn from one batch."""
-        factor = min(1.0, (info.progress + 1e-3) / 0.02) * (1 - 0.95 * info.progress)
+        factor = rate_factor(info.progress, 0.05)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * factor
         sources = [generator_for(info.seed, i, stream=3) for i in info.sample_ids]
@@ -211,7 +212,7 @@ class DrawingMapperTask:
 
     def _read_whole(self, labels: torch.Tensor) -> ProxyMask:
         """What the mask mapper makes of labels int64 [B, H, W]."""
-        return self.engine.mapper.read(F.one_hot(labels, len(self.label_set)).permute(0, 3, 1, 2).float())
+        return self.engine.mapper.read(whole_mask(labels, len(self.label_set)))
 
     def _picture_terms(self, logits: torch.Tensor, pairs: DrawnPairs, sources: list[torch.Generator]) -> dict[str, torch.Tensor]:
         style = self._style(sources)

@@ -33,7 +33,7 @@ from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet
 from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.encoding import EncodingTask
-from sisgen.train.gan import Pictures
+from sisgen.train.gan import Pictures, draw_pictures
 from sisgen.train.judges import load_reader
 from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.loop import StepInfo, generator_for
@@ -145,10 +145,7 @@ class EncoderTask(EncodingTask):
         return wanted, torch.cat(images).contiguous(memory_format=torch.channels_last)
 
     def _real(self, sources: list[torch.Generator]) -> torch.Tensor:
-        indices = [int(torch.randint(len(self.pictures), (1,), generator=g)) for g in sources]
-        flips = [self.config.mirror and bool(torch.rand(1, generator=g) < 0.5) for g in sources]
-        images = self.pictures.images(indices)
-        return torch.stack([x.flip(2) if flip else x for x, flip in zip(images, flips)]).to(self.device)
+        return draw_pictures(self.pictures, sources, mirror=self.config.mirror).to(self.device)
 
     def _enabled(self, images_seen: int) -> torch.Tensor:
         """How far every row may leave the shared w by now, [S, 1] in [0, 1]: coarse ones first."""

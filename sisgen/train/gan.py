@@ -61,6 +61,15 @@ class Pictures(Protocol):
     def images(self, indices: Sequence[int]) -> torch.Tensor: ...
 
 
+def draw_pictures(pictures: Pictures, sources: Sequence[torch.Generator], *, mirror: bool = True) -> torch.Tensor:
+    """Draw one picture a source, flipped half of the time where `mirror`: float [B, 3, H, W] in [-1, 1]."""
+    images = pictures.images([int(torch.randint(len(pictures), (1,), generator=g)) for g in sources])
+    if not mirror:
+        return images
+    flip = torch.tensor([bool(torch.rand(1, generator=g) < 0.5) for g in sources], device=images.device)
+    return torch.where(flip[:, None, None, None], images.flip(3), images)
+
+
 class GANTask:
     """The work of one GAN training; see `sisgen.train.loop.Task`."""
 
@@ -146,11 +155,7 @@ class GANTask:
         export_gan(folder, generator=self.generator, average=self.average, discriminator=self.discriminator, images_seen=total)
 
     def _real(self, sources: Sequence[torch.Generator]) -> torch.Tensor:
-        indices = [int(torch.randint(len(self.pictures), (1,), generator=g)) for g in sources]
-        images = self.pictures.images(indices).to(self.device)
-        if self.config.mirror:
-            flip = torch.tensor([bool(torch.rand(1, generator=g) < 0.5) for g in sources], device=self.device)
-            images = torch.where(flip[:, None, None, None], images.flip(3), images)
+        images = draw_pictures(self.pictures, sources, mirror=self.config.mirror).to(self.device)
         return images.contiguous(memory_format=torch.channels_last)
 
     def _fake(self, sources: Sequence[torch.Generator]) -> torch.Tensor:

@@ -27,12 +27,12 @@ from sisgen.io.images import save_grid, to_uint8
 from sisgen.io.labels import color_labels
 from sisgen.nets.segmenter import Segmenter
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
-from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig
+from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig, whole_mask
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.compositions import compose_masks
-from sisgen.train.descent import descend
+from sisgen.train.descent import descend, rate_factor
 from sisgen.train.distributed import Processes
 from sisgen.train.judges import load_reader
 from sisgen.train.label_loss import class_weights, label_loss
@@ -82,7 +82,7 @@ class MapperTask:
 
     def step(self, info: StepInfo) -> dict[str, float]:
         """Learn from one batch."""
-        factor = min(1.0, (info.progress + 1e-3) / 0.02) * (1 - 0.95 * info.progress)
+        factor = rate_factor(info.progress, 0.05)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * factor
         sources = [generator_for(info.seed, i, stream=3) for i in info.sample_ids]
@@ -136,7 +136,7 @@ class MapperTask:
         return own, self._one_hot(self.segmenter.read([step.map for step in steps]))
 
     def _one_hot(self, labels: torch.Tensor) -> torch.Tensor:
-        return F.one_hot(labels, len(self.label_set)).permute(0, 3, 1, 2).float()
+        return whole_mask(labels, len(self.label_set))
 
     @torch.no_grad()
     def _warped(

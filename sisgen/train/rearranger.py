@@ -31,7 +31,7 @@ from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, StyleMemor
 from sisgen.shapes import drawing_size
 from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_discriminator, load_generator, training_notes
 from sisgen.train.command import finish, start
-from sisgen.train.descent import descend
+from sisgen.train.descent import descend, rate_factor
 from sisgen.train.distributed import Processes
 from sisgen.train.fitting import carry_clusters, fit_generator, proxy_config, rearranger_config, start_rearranger
 from sisgen.train.loop import StepInfo, generator_for
@@ -121,8 +121,7 @@ class RearrangerTask:
             return self._step(info)
 
     def _step(self, info: StepInfo) -> dict[str, float]:
-        # Learning rate: warm up over 2%, fall to a tenth.
-        factor = min(1.0, (info.progress + 1e-3) / 0.02) * (1 - 0.9 * info.progress)
+        factor = rate_factor(info.progress, 0.1)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * factor
         batch = self._draw(info)

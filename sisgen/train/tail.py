@@ -34,17 +34,17 @@ from sisgen.generators.widen import widen_last
 from sisgen.io.configs import from_dict, read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.pyramid import pyramid_distance
-from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages, load_squeezenet
+from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet, perceptual_distance
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_fitting, load_generator, load_part
 from sisgen.train.command import finish, start
-from sisgen.train.critics import Judged, PixelCritic
-from sisgen.train.descent import descend
+from sisgen.train.critics import Judged, PixelCritic, pull_over_push
+from sisgen.train.descent import descend, rate_factor
 from sisgen.train.distributed import Processes
 from sisgen.train.ema import update_ema
 from sisgen.train.fitting import load_clusters
-from sisgen.train.gan import Pictures
+from sisgen.train.gan import Pictures, draw_pictures
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance
@@ -127,8 +127,7 @@ class TailTask:
             return self._step(info)
 
     def _step(self, info: StepInfo) -> dict[str, float]:
-        # Learning rate: warm up over 2%, fall to a tenth.
-        factor = min(1.0, (info.progress + 1e-3) / 0.02) * (1 - 0.9 * info.progress)
+        factor = rate_factor(info.progress, 0.1)
         for group, rate in zip(self.optimizer.param_groups, self.rates):
             group["lr"] = rate * factor
 
@@ -147,7 +146,7 @@ class TailTask:
 
         # Decode the first half; rearrange copies to the second half's proxy masks, and samples to the first half's.
         decoded = self.generator.tail(_rows(fine, slice(half)), ws[:half])
-        styles, target = ws[batch:], ProxyMask(probs=torch.cat([own[half:batch], own[: len(ws) - 2 * batch + half]]))
+        styles, target = ws[batch:], ProxyMask(probs=torch.cat([own[half:batch], own[:half]]))
         at_cut, at_fine = _rows(cut, slice(batch, None)), _rows(fine, slice(batch, None), detach=True)
         memory = self.rearranger.remember(at_cut, ProxyMask(probs=own[batch:]), at_fine, styles[:, 0])
         moved, current = grow(self, self.rearranger(target, memory), styles)
@@ -184,11 +183,7 @@ class TailTask:
         save_grid(path, to_uint8(torch.cat(rows).clamp(-1, 1)), len(real))
 
     def _real(self, sources: Sequence[torch.Generator]) -> torch.Tensor:
-        indices = [int(torch.randint(len(self.pictures), (1,), generator=g)) for g in sources]
-        flip = torch.tensor([bool(torch.rand(1, generator=g) < 0.5) for g in sources])[:, None, None, None]
-        images = self.pictures.images(indices)
-        images = torch.where(flip, images.flip(3), images).to(self.device)
-        return images.contiguous(memory_format=torch.channels_last)
+        return draw_pictures(self.pictures, sources).to(self.device).contiguous(memory_format=torch.channels_last)
 
     def _encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """Style rows of pictures [B, S, D]."""
@@ -209,15 +204,11 @@ class TailTask:
             The difference, the critic's pull, and its own loss.
         """
         known = fake[: len(real)]
-        with torch.no_grad():
-            wanted = self.squeezenet.stages(real, PERCEPTUAL_STAGE)
-        difference = pyramid_distance(known, real) + compare_stages(self.squeezenet.stages(known, PERCEPTUAL_STAGE), wanted)
+        difference = pyramid_distance(known, real) + perceptual_distance(self.squeezenet, known, real)
         g_losses, d_loss = self.critic.judge(Judged(fake, real, {}, {}), step)
         g_loss = g_losses.mean()
         if step % BALANCE_INTERVAL == 0:
-            (pull,) = torch.autograd.grad(difference, fake, retain_graph=True)
-            (push,) = torch.autograd.grad(g_loss, fake, retain_graph=True)
-            self.weights.follow_balance(0, self.processes.average(pull.norm() / push[: len(real)].norm().clamp_min(1e-12)))
+            self.weights.follow_balance(0, self.processes.average(pull_over_push(difference, g_loss, fake, len(real))))
         return difference, g_loss, d_loss
 
 

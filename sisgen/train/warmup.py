@@ -38,7 +38,7 @@ from sisgen.nets.pyramid import pyramid_distance
 from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages, load_squeezenet
 from sisgen.train.checkpoints import export_parts, has_part, load_fitting, load_part, load_raw
 from sisgen.train.command import finish, start
-from sisgen.train.critics import Critic, FeatureCritic, Judged, PixelCritic
+from sisgen.train.critics import Critic, FeatureCritic, Judged, PixelCritic, pull_over_push
 from sisgen.train.ema import update_ema
 from sisgen.train.gan import PRESETS, GANConfig, GANTask, Pictures, start_sizes
 from sisgen.train.latents import RunningGaussian
@@ -250,9 +250,7 @@ class WarmupTask(GANTask):
             g_losses, stats[f"d_{name}"] = critic.judge(batch, step)
             g_loss = torch.stack([part.mean() for part in (g_losses[:decoded], g_losses[decoded:]) if len(part)]).sum()
             if step % BALANCE_INTERVAL == 0:
-                (pull,) = torch.autograd.grad(difference, batch.fake, retain_graph=True)
-                (push,) = torch.autograd.grad(g_loss, batch.fake, retain_graph=True)
-                ratio = pull.norm() / push[:decoded].norm().clamp_min(1e-12)
+                ratio = pull_over_push(difference, g_loss, batch.fake, decoded)
                 self.weights.follow_balance(i, self.processes.average(ratio))
             total = total + float(self.weights.balance[i]) * weight * g_loss
             stats[f"g_{name}"] = g_loss

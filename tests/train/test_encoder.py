@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from killing import run_until_killed
 from sisgen.cli.main import main
 from sisgen.data.cache import PortraitCache, write_cache
 from sisgen.engines.rearrange import latents
@@ -80,15 +81,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tiny_model: Path, cache: Port
         run_loop(open_encoder(tiny_model, cache, CPU), LoopConfig(out=tmp_path / name, images=images, batch=4))
 
     def halted(task: EncoderTask, out: Path) -> None:
-        class Cut(EncoderTask):
-            def step(self, info: StepInfo) -> dict[str, float]:
-                if info.step == 1:
-                    raise KeyboardInterrupt
-                return super().step(info)
-
-        task.__class__ = Cut
-        with pytest.raises(KeyboardInterrupt):
-            run_loop(task, LoopConfig(out=out, images=12, batch=4, snapshot_minutes=0))
+        run_until_killed(task, LoopConfig(out=out, images=12, batch=4, snapshot_minutes=0), step=1)
 
     run("whole", 12)
     halted(open_encoder(tiny_model, cache, CPU), tmp_path / "cut")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from killing import run_until_killed
 from sisgen.cli.main import main
 from sisgen.io.configs import from_dict, read_json, write_json
 from sisgen.io.weights import read_weights
@@ -59,20 +60,12 @@ def test_the_picture_alone_teaches_the_mapper(complete: Path) -> None:
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(complete: Path, tmp_path: Path) -> None:
-    class Cut(MapperTask):
-        def step(self, info: StepInfo) -> dict[str, float]:
-            if info.step == 2:
-                raise KeyboardInterrupt
-            return super().step(info)
-
     def settings(name: str) -> LoopConfig:
         return LoopConfig(out=tmp_path / name, images=16, batch=4, snapshot_minutes=0)
 
     run_loop(make_task(complete), settings("whole"))
     cut = make_task(complete)
-    cut.__class__ = Cut
-    with pytest.raises(KeyboardInterrupt):
-        run_loop(cut, settings("cut"))
+    run_until_killed(cut, settings("cut"))
     assert run_loop(make_task(complete), settings("cut")) == 16
 
     whole, resumed = load_newest_state(tmp_path / "whole"), load_newest_state(tmp_path / "cut")

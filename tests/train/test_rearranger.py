@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from killing import run_until_killed
 from sisgen.cli.main import main
 from sisgen.engines.rearrange import latents
 from sisgen.generators.discriminator import Discriminator
@@ -91,20 +92,12 @@ def test_the_weight_of_a_new_discriminator_rises_from_nothing(tiny_model: Path) 
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tiny_model: Path, tmp_path: Path) -> None:
-    class Cut(RearrangerTask):
-        def step(self, info: StepInfo) -> dict[str, float]:
-            if info.step == 2:
-                raise KeyboardInterrupt
-            return super().step(info)
-
     def settings(name: str) -> LoopConfig:
         return LoopConfig(out=tmp_path / name, images=24, batch=6, snapshot_minutes=0, tick_seconds=0)
 
     run_loop(make_task(tiny_model), settings("whole"))
     cut = make_task(tiny_model)
-    cut.__class__ = Cut
-    with pytest.raises(KeyboardInterrupt):
-        run_loop(cut, settings("cut"))
+    run_until_killed(cut, settings("cut"))
     assert run_loop(make_task(tiny_model), settings("cut")) == 24
 
     whole, resumed = load_newest_state(tmp_path / "whole"), load_newest_state(tmp_path / "cut")

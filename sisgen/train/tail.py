@@ -6,7 +6,9 @@ the cut stays as it is, so that latents, clusters and mappers keep their meaning
 - decoded pictures (the warm start's encoder reads them) should come back, to a perceptual distance and to a critic of patches;
 - a picture should come back as well from a *warped copy of itself*, rearranged to the picture's own proxy mask: rearranging with a right
   answer, for attention and blocks together;
-- samples rearranged to a picture's proxy mask have no right answer, but should look real and read as that proxy mask (SIS-UG, eq. 2).
+- samples that are driven by pictures have no right answer, but should look real and read as the proxy mask that they were given (SIS-UG,
+  eq. 2). That is what the model's mapper makes of a picture's classes, since so people will drive it, and where the model has none, the
+  picture's own. The critic sees as many of these as of all others, or it would sharpen the seams of moved features with the rest.
 
 Features at the fine resolution are held where they were, and so are the clusters that they belong to.
 """
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from sisgen.data.cache import PortraitCache
@@ -34,8 +37,10 @@ from sisgen.generators.widen import widen_last
 from sisgen.io.configs import from_dict, read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.pyramid import pyramid_distance
+from sisgen.nets.reader import Reader
 from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet, perceptual_distance
 from sisgen.proxy.clusters import FeatureClusters
+from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig, whole_mask
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_fitting, load_generator, load_part
 from sisgen.train.command import finish, start
@@ -45,6 +50,7 @@ from sisgen.train.distributed import Processes
 from sisgen.train.ema import update_ema
 from sisgen.train.fitting import load_clusters
 from sisgen.train.gan import Pictures, draw_pictures
+from sisgen.train.judges import load_reader
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance
@@ -72,6 +78,22 @@ class TailConfig:
     warp: WarpConfig = field(default_factory=lambda: WarpConfig(p_flip=0.5))
 
 
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """The way from a picture's classes to a proxy mask."""
+
+    reader: Reader
+    mapper: MaskMapper
+
+    def proxy_of(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Map what the reader sees in pictures [B, 3, H, W] to proxy masks, probabilities [B, K, h, w]."""
+        size = self.mapper.config.resolution
+        labels = self.reader.read(pictures)
+        if labels.shape[-1] != size:
+            labels = F.interpolate(labels[:, None].float(), size, mode="nearest")[:, 0].long()
+        return self.mapper.read(whole_mask(labels, self.mapper.config.num_labels)).probs
+
+
 class TailTask:
     """The work of one such training; see `sisgen.train.loop.Task`."""
 
@@ -89,8 +111,9 @@ class TailTask:
         critic: PatchDiscriminator,
         squeezenet: SqueezeNet,
         pictures: Pictures,
+        guide: Guide | None = None,  # None drives samples by the pictures' own proxy masks
     ) -> None:
-        self.config, self.pictures, self.processes = config, pictures, Processes()
+        self.config, self.pictures, self.guide, self.processes = config, pictures, guide, Processes()
         self.generator, self.clusters, self.rearranger = generator, clusters, rearranger
         self.encoder, self.mapping, self.squeezenet = encoder.requires_grad_(False), mapping.requires_grad_(False), squeezenet
         self.device = clusters.tau.device
@@ -131,22 +154,23 @@ class TailTask:
         for group, rate in zip(self.optimizer.param_groups, self.rates):
             group["lr"] = rate * factor
 
-        # Pictures, warped copies of the second half, and as many samples, all up to the fine resolution.
+        # Pictures, warped copies of the second half, and a sample for every picture, all up to the fine resolution.
         sources = [generator_for(info.seed, i, stream=1) for i in info.sample_ids]
         real = self._real(sources)
         batch, half = len(real), len(real) // 2
         with torch.no_grad():
             copies = warp_maps(real[half:], warp_grid(sources[half:], real.shape[-1], self.config.warp).to(real))
-            ws = torch.cat([self._encode(torch.cat([real, copies])), draw_ws(self.generator, sources[:half])])
+            ws = torch.cat([self._encode(torch.cat([real, copies])), draw_ws(self.generator, sources)])
             cut = self.generator.head(ws, self.cut)
             fine_before = self.before.generator.advance(cut, ws, self.fine)
             own = self._cluster(cut, fine_before).probs
+            wanted = own[:batch] if self.guide is None else self.guide.proxy_of(real)
         fine = self.generator.advance(cut, ws, self.fine)
         keep = feature_distance(fine, fine_before) + cross_entropy(self._cluster(cut, fine).probs.clamp_min(1e-8).log(), own)
 
-        # Decode the first half; rearrange copies to the second half's proxy masks, and samples to the first half's.
+        # Decode the first half; rearrange copies to the second half's proxy masks, and let all drive samples.
         decoded = self.generator.tail(_rows(fine, slice(half)), ws[:half])
-        styles, target = ws[batch:], ProxyMask(probs=torch.cat([own[half:batch], own[:half]]))
+        styles, target = ws[batch:], ProxyMask(probs=torch.cat([own[half:batch], wanted]))
         at_cut, at_fine = _rows(cut, slice(batch, None)), _rows(fine, slice(batch, None), detach=True)
         memory = self.rearranger.remember(at_cut, ProxyMask(probs=own[batch:]), at_fine, styles[:, 0])
         moved, current = grow(self, self.rearranger(target, memory), styles)
@@ -170,11 +194,12 @@ class TailTask:
 
     @torch.no_grad()
     def save_samples(self, path: Path) -> None:
-        """Draw rows: pictures; decoded, samples, and these rearranged to the pictures' proxy masks, each before and now."""
+        """Draw rows: pictures; decoded, samples, and these driven by the pictures, each before and now."""
         sources = [generator_for(1, i, stream=5) for i in range(8)]
         real = self._real(sources)
         ws, styles = self._encode(real), draw_ws(self.generator, sources)
-        target, own = (self._proxy_of(part) for part in (ws, styles))
+        own = self._proxy_of(styles)
+        target = self._proxy_of(ws) if self.guide is None else ProxyMask(probs=self.guide.proxy_of(real))
         rows = [real, *(parts.generator(part) for part in (ws, styles) for parts in (self.before, self.average))]
         for parts in (self.before, self.average):
             steps = {f.resolution: f for f in parts.generator.hypercolumn(styles, largest=self.fine)}
@@ -261,11 +286,26 @@ def main(args: argparse.Namespace) -> int:
         critic=critic,
         squeezenet=load_squeezenet(args.squeezenet, device),
         pictures=PortraitCache(args.data),
+        guide=load_guide(args.model, device),
     )
     seen = start(task, args, config, images=24_000, batch=8)
     if seen is not None:
         export_tail(args.model, task, {"seed": args.seed, "images_seen": seen})
     return finish()
+
+
+def load_guide(model: Path, device: torch.device) -> Guide | None:
+    """Load the way from a picture's classes to a proxy mask, where the model has it."""
+    content = read_json(model / "config.json")
+    if "reader" not in content or "mask" not in content.get("mappers", {}):
+        return None
+    mapper = MaskMapper(from_dict(MaskMapperConfig, content["mappers"]["mask"], where="The mask mapper"))
+    load_part(model, "mapper_mask", mapper)
+    reader, _ = load_reader(model)
+    parts = (reader, mapper)
+    for part in parts:
+        part.to(device=device).eval().requires_grad_(False)
+    return Guide(*parts)
 
 
 def export_tail(model: Path, task: TailTask, notes: Mapping[str, Any]) -> None:

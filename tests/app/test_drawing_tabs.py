@@ -125,6 +125,55 @@ def test_a_model_that_cannot_read_lines_says_so(page: Any) -> None:
     assert page.locator("#mask-tab .sis-studio").is_visible()
 
 
+def hold(page: Any, kind: str) -> None:
+    """Let the page wait for what it asks about a kind of drawing until `release()`; `held` counts."""
+    script = """(kind) => {
+      const ask = window.fetch, gate = new Promise((done) => (window.release = done));
+      window.held = 0;
+      window.fetch = async (url, how) => {
+        if (String(url).includes(`kind=${kind}`)) window.held++, await gate;
+        return ask(url, how);
+      };
+    }"""
+    page.evaluate(script, kind)
+
+
+def take_model(page: Any, name: str) -> None:
+    page.get_by_role("button", name="Model").click()
+    page.locator(f".sis-models [data-name={name}]").click()
+
+
+def test_what_a_tab_still_asks_for_is_of_the_model_that_it_draws_for(page: Any) -> None:
+    show(page, "sketch")
+    hold(page, "sketch")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/paint?" in request.url and "kind=sketch" in request.url else None)
+    drag(page, "sketch", (40, 40), (200, 60))
+    take_model(page, "other")
+    settle(page, "mask")
+    assert page.evaluate("window.held") >= 1, "the stroke's picture is late"
+    page.evaluate("window.release()")
+    for _ in range(100):  # the variations come when that picture is there
+        if len(asked) >= 5:
+            break
+        page.wait_for_timeout(100)
+    assert len(asked) >= 5 and all("model=tiny" in url for url in asked)
+
+
+def test_a_tab_that_has_not_begun_when_the_model_changes_begins_with_one_that_can(page: Any) -> None:
+    hold(page, "sketch")
+    page.locator("[role=tab][data-tab=sketch]").click()
+    page.wait_for_function("window.held > 0")
+    take_model(page, "other")
+    settle(page, "mask")
+    page.evaluate("window.release()")
+    page.wait_for_timeout(600)
+    take_model(page, "tiny")
+    page.wait_for_function("!document.querySelector('[role=tab][data-tab=sketch]').classList.contains('is-lacking')")
+    show(page, "sketch")
+    assert cells(page, "sketch").any()
+
+
 def test_before_and_after_by_a_slider(page: Any) -> None:
     page.keyboard.press("c")
     slider = page.locator("#mask-tab [data-divide]")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from browsing import WAIT, cell, drag, nameless, number, spot, wait_for_newer
+from browsing import WAIT, cell, drag, nameless, number, settle, spot, wait_for_newer
 from sisgen.app.context import Context
 
 pytestmark = pytest.mark.browser
@@ -131,6 +131,7 @@ def test_a_painted_label_becomes_a_model_for_the_mask_tab(page: Any) -> None:
     assert "my-bars/config.json" in zipfile.ZipFile(waiting.value.path()).namelist()
     tab.get_by_role("button", name="Paint with it").click()
     page.locator("[data-model-name]", has_text="My bars").wait_for()
+    settle(page, "mask")
     chips = page.locator("#mask-tab .sis-chip")
     assert chips.all_inner_texts() == ["background\n1", "object\n2"]
     before = number(page, "mask")

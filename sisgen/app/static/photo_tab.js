@@ -46,7 +46,7 @@ class PhotoTab extends Studio {
   }
 
   async startState() {
-    const { seed, truncation } = session.model;
+    const { seed, truncation } = this.model;
     await this.fetch({ seed, truncation });
     return { seed, truncation, strength: 1, map: this.photo.own };
   }
@@ -145,7 +145,7 @@ class PhotoTab extends Studio {
   /** A sample's own picture. */
   async plainOf({ token, state }) {
     const { truncation, strength } = this.settings, map = new Uint8Array(CELLS).fill(EMPTY);
-    const job = { model: session.model.name, kind: "mask", photo: token, use: "edit", state, seed: 0, truncation, strength, map };
+    const job = { model: this.model.name, kind: "mask", photo: token, use: "edit", state, seed: 0, truncation, strength, map };
     return (await this.follower.paint(job, "rest")).url;
   }
 
@@ -182,7 +182,7 @@ class PhotoTab extends Studio {
     this.photos.delete(token);
     try {
       await this.ask("forget-photo", { photo: token }, new Blob([" "]));
-      await this.bring({ seed: session.model.seed, truncation: session.model.truncation });
+      await this.bring({ seed: this.model.seed, truncation: this.model.truncation });
       toast("The photo is forgotten.");
     } catch (error) {
       toast(error.message, { error: true });

@@ -108,7 +108,7 @@ class SketchTab extends Studio {
   async look() {
     await super.look();
     const { wished } = this;
-    if (session.tab !== this.name || !this.model) return;
+    if (session.tab !== this.name || this.beginning) return;
     this.wished = null;
     if (wished && this.kinds.includes(wished)) await this.turnTo(wished);
   }
@@ -135,7 +135,7 @@ class SketchTab extends Studio {
   /** A drawing of an example mask where there is one, else the lines of a sample. */
   async startState() {
     if (this.chosen === "sketch") return super.startState();
-    const { seed, truncation } = session.model, map = await this.sample(seed, truncation);
+    const { seed, truncation } = this.model, map = await this.sample(seed, truncation);
     this.source = { seed, truncation };
     return { seed, truncation, strength: 1, map };
   }

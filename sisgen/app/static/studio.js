@@ -35,6 +35,7 @@ export class Studio {
     const find = (selector) => element.querySelector(selector);
     Object.assign(this, { element, name, find });
     this.model = null; // whose drawing is on the easel
+    this.arriving = false; // whether its first drawing is on the way; one that does not come is asked for when the tab is shown again
     this.settings = new Settings(find(".sis-settings"), () => this.resettle());
     this.picture = new Picture(find(".sis-picture"), find(".sis-picture-foot"));
     this.history = new History(find(".sis-history"));
@@ -77,18 +78,18 @@ export class Studio {
 
   /** What is painted first: hair where there is any, else what comes after the background. */
   get firstPen() {
-    const names = session.model.labels.map(({ name }) => name);
+    const names = this.model.labels.map(({ name }) => name);
     return names.includes("hair") ? names.indexOf("hair") : Math.min(1, names.length - 1);
   }
 
   /** Lay out the palette and the colours of the cells. */
   dress() {
-    this.bench.setLabels(session.model.labels);
+    this.bench.setLabels(this.model.labels);
   }
 
   /** How many values a cell can have. */
   get numValues() {
-    return session.model.labels.length;
+    return this.model.labels.length;
   }
 
   /** The own drawing of a sample, a map. */
@@ -108,7 +109,7 @@ export class Studio {
   }
 
   async examples() {
-    return session.model.examples.map(({ name, runs }) => ({ name, map: this.readRuns(runs) }));
+    return this.model.examples.map(({ name, runs }) => ({ name, map: this.readRuns(runs) }));
   }
 
   /** The present sample's own drawing is known. */
@@ -119,7 +120,7 @@ export class Studio {
 
   /** What a model starts with: an example, else its first sample's own drawing. */
   async startState() {
-    const { seed, truncation } = session.model, [example] = await this.examples();
+    const { seed, truncation } = this.model, [example] = await this.examples();
     const map = example?.map ?? (await this.sample(seed, truncation));
     return { seed: example?.seed ?? seed, truncation, strength: 1, map };
   }
@@ -141,11 +142,16 @@ export class Studio {
 
   job() {
     const { seed, truncation, strength } = this.settings, mixed = { ...this.mixing.job(), ...this.parts?.job() };
-    return { model: session.model.name, kind: this.kind, ...this.extras(), seed, truncation, strength, ...mixed, map: this.drawing.map.slice() };
+    return { model: this.model.name, kind: this.kind, ...this.extras(), seed, truncation, strength, ...mixed, map: this.drawing.map.slice() };
   }
 
   state() {
-    return { ...this.job(), tab: this.name, revision: session.model.revision };
+    return { ...this.job(), tab: this.name, revision: this.model.revision };
+  }
+
+  /** Whether it has no drawing yet. */
+  get beginning() {
+    return this.bench.studio.hasAttribute("aria-busy");
   }
 
   busy() {
@@ -158,7 +164,7 @@ export class Studio {
 
   /** The drawing of a kind that this tab holds for the present model, of this visit or of the last one; null for none. */
   held(kind) {
-    if (!this.model) {
+    if (this.beginning) {
       const kept = unpackState(recall(this.shelf), EMPTY);
       return kept?.tab === this.name && kept.kind === kind && kept.model === session.model.name ? kept.map : null;
     }
@@ -181,9 +187,9 @@ export class Studio {
     return decodeRuns(fromBase64(runs) ?? [], numValues) ?? new Uint8Array(CELLS).fill(EMPTY);
   }
 
-  /** Ask for JSON about the present model. */
+  /** Ask for JSON about the model of the drawing. */
   async ask(path, parameters = {}, body) {
-    return (await session.ask(path, { model: session.model.name, ...parameters }, { body })).json();
+    return (await session.ask(path, { model: this.model.name, ...parameters }, { body })).json();
   }
 
   // Start.
@@ -193,25 +199,36 @@ export class Studio {
     if (session.tab !== this.name || !session.model || !session.reads(this.name)) return;
     session.link = () => this.link();
     try {
-      if (!this.model) return await this.begin();
+      if (this.arriving && !this.following) return; // `begin` sees that another model was chosen, and starts over
+      if (this.beginning && !this.arriving) return await this.begin();
       const handed = session.take(this.name);
       if (handed) await this.takeUp(handed);
       else if (this.model !== session.model) await this.switchModel(this.model);
       this.mixing.refresh();
     } catch (error) {
-      if (this.bench.studio.hasAttribute("aria-busy")) this.model = null; // it begins anew when it is shown again
       toast(error.message, { error: true, seconds: 60 });
     }
   }
 
   async begin() {
     this.takeModel();
-    const handed = session.take(this.name);
-    this.restore((await this.arrived(handed)) ?? (await this.firstState()), { step: false });
+    const state = await this.firstArrival();
+    if (this.model !== session.model) return this.look(); // another one was chosen meanwhile, which may not read such drawings at all
+    this.restore(state, { step: false });
     this.bench.setTool("brush");
     this.bench.pick(this.firstPen);
     this.history.render();
     this.bench.studio.removeAttribute("aria-busy");
+  }
+
+  /** What was handed over, else what the tab begins with. */
+  async firstArrival() {
+    this.arriving = true;
+    try {
+      return (await this.arrived(session.take(this.name))) ?? (await this.firstState());
+    } finally {
+      this.arriving = false;
+    }
   }
 
   get shelf() {

@@ -22,7 +22,7 @@ from sisgen.io.labels import CLASS_NAME
 from sisgen.io.models import CARD, CONFIG, copy_parts, replace_folder
 
 MOST_EXAMPLES = 6
-KEPT = (*PARTS, "segmenter")  # what it takes to use the model and to label on
+KEPT = (*PARTS, "encoder", "directions", "segmenter")  # what it takes to use the model and to label on, beside the drawing mappers
 
 
 def read_title(title: object) -> tuple[str, str]:
@@ -77,8 +77,9 @@ def save_model(model: Path, title: object, *, mine: str | None, masks: Sequence[
 def _trim(folder: Path, shown: str, masks: Sequence[Path]) -> None:
     """Leave what only further training of the generator needs, and say what the model is."""
     content = read_json(folder / CONFIG)
+    kept = (*KEPT, *(f"mapper_{kind}" for kind in content.get("drawing_mappers", {})))
     for name in list(content["files"]):
-        if Path(name).stem not in KEPT:
+        if Path(name).stem not in kept:
             (folder / name).unlink(missing_ok=True)
             del content["files"][name]
     names = content.get("labels", {}).get("names", [])

@@ -70,12 +70,12 @@ class Samples:
     """What drawings are made from.
 
     Attributes:
-        own: proxy masks [B, K, h, w]; nobody reads those of composed masks.
+        own: proxy masks [B, K, h, w]; `None` where drawings are completed, which asks for labels alone.
         images: the pictures [B, 3, H, W].
         labels: int64 [B, H, W].
     """
 
-    own: torch.Tensor
+    own: torch.Tensor | None
     images: torch.Tensor
     labels: torch.Tensor
 
@@ -150,7 +150,7 @@ class DrawingMapperTask:
     def _learn(self, pairs: DrawnPairs, sources: list[torch.Generator] | None) -> dict[str, torch.Tensor]:
         """Take one step; with `sources` of styles, the picture counts, too."""
         logits = self.mapper(pairs.drawings)
-        if self.config.mapper.completes:
+        if pairs.own is None:
             return self._complete(logits, pairs)
 
         # Eq. 5: the proxy mask of a drawing.
@@ -193,7 +193,7 @@ class DrawingMapperTask:
         """Make fresh samples."""
         generator = self.engine.generator
         images, hypercolumn = run_hypercolumn(generator, draw_ws(generator, sources), self.engine.drawing_size)
-        own = self.engine.clusters({part.shape[-1]: part for part in hypercolumn}).probs
+        own = None if self.mapper.config.completes else self.engine.clusters({part.shape[-1]: part for part in hypercolumn}).probs
         labels = self.engine.reader.read(images) if self.segmenter is None else self.segmenter.read(hypercolumn)
         return Samples(own=own, images=images, labels=labels)
 
@@ -202,7 +202,7 @@ class DrawingMapperTask:
         """Draw samples; those that are bent are warped first and drawn then, so that lines stay thin; others get composed masks."""
         grid = warp_grid(sources, samples.images.shape[-1], self.config.warp).to(samples.images.device)
         moved = torch.tensor(bent, device=grid.device)[:, None, None, None]
-        own = torch.where(moved, warp_maps(samples.own, grid), samples.own)
+        own = None if samples.own is None else torch.where(moved, warp_maps(samples.own, grid), samples.own)
         images = torch.where(moved, warp_maps(samples.images, grid), samples.images)
         labels = torch.where(moved[:, 0], warp_labels(samples.labels, grid), samples.labels)
         if any(composed):

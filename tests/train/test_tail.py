@@ -23,7 +23,7 @@ from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.train.checkpoints import export_parts, generator_sha256, load_generator, load_part
 from sisgen.train.fitting import load_clusters
 from sisgen.train.loop import LoopConfig, StepInfo, run_loop
-from sisgen.train.tail import TailConfig, TailTask
+from sisgen.train.tail import TailConfig, TailTask, load_guide
 from sisgen.train.warmup import ENCODER_FILE, MAPPING_FILE
 
 SQUEEZENET = Path(__file__).parents[2] / "checkpoints" / "squeezenet"
@@ -55,7 +55,7 @@ def started(tiny_model: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def make_task(model: Path) -> TailTask:
+def make_task(model: Path, *, guided: bool = False) -> TailTask:
     generator = load_generator(model)
     encoder = PictureEncoder(generator.config)
     load_part(model, ENCODER_FILE, encoder)
@@ -72,6 +72,7 @@ def make_task(model: Path) -> TailTask:
         critic=PatchDiscriminator(32, generator.config.channels, unpack=2, blocks=1),
         squeezenet=load_squeezenet(SQUEEZENET),
         pictures=Discs(),
+        guide=load_guide(model, torch.device("cpu")) if guided else None,
     )
 
 
@@ -110,6 +111,22 @@ def test_all_that_learns_moves_and_nothing_else(started: Path) -> None:
         "rearranger.fine_tokens",
     )
     assert not any(name.startswith(fixed) or "noise_strength" in name for name in moved)
+
+
+def test_samples_are_driven_by_what_the_mapper_makes_of_a_pictures_classes(started: Path) -> None:
+    pictures = Discs().images(range(3))
+    guide = load_guide(started, torch.device("cpu"))
+    assert guide is not None
+    probs = guide.proxy_of(pictures)
+    labels = guide.reader.read(pictures)
+    masks = torch.nn.functional.one_hot(labels, guide.mapper.config.num_labels).permute(0, 3, 1, 2).float()
+    assert torch.allclose(probs, guide.mapper(masks).softmax(dim=1), atol=1e-6)
+    guided, alone = (make_task(started, guided=yes).step(info(0)) for yes in (True, False))
+    assert guided["keep"] == alone["keep"] and guided["mask"] != alone["mask"]
+
+    content = read_json(started / "config.json")
+    write_json(started / "config.json", {**content, "mappers": {}})
+    assert load_guide(started, torch.device("cpu")) is None
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(started: Path, tmp_path: Path) -> None:

@@ -24,9 +24,10 @@ from sisgen.editing.text import NEUTRAL, STEPS, TextDirection, text_direction
 from sisgen.engines.checks import check_number, check_seeds
 from sisgen.engines.drawings import check_drawings
 from sisgen.engines.models import ModelConfig, list_directions, load_engine, load_shipped_squeezenet, read_config
-from sisgen.engines.rearrange import RearrangeEngine, latents
+from sisgen.engines.rearrange import RearrangeEngine
 from sisgen.engines.request import CHUNK, GivenStyle, check_photo, check_style, describe_request, read_labels, synthesize_style
 from sisgen.errors import CheckpointError, InputError
+from sisgen.generators.latents import latents
 from sisgen.hub import DEFAULT_MODEL, Report, find_model
 from sisgen.hub.clip import CLIP_ID, find_clip
 from sisgen.inversion.files import load_inversion, save_inversion

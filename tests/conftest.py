@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sisgen.engines.rearrange import latents
+from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.io.configs import to_dict
 from sisgen.nets.reader import Reader, ReaderConfig

@@ -2,61 +2,32 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from torch import nn
 
 from sisgen.conditions.exemplar import EXEMPLAR
 from sisgen.editing.styles import StyleRows
 from sisgen.engines.drawings import Drawings, blend_drawings
-from sisgen.generators.styled import StyledTail, folds
+from sisgen.engines.parts import GrowingParts, LooseParts, RearrangingParts, StyledParts, complete, rearrange, render
+from sisgen.engines.styles import Key, Style, StyleCache, fold_tail, join_styles, pick_style, prepare_rows, prepare_style
+from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.inversion.encoder import Encoder
 from sisgen.inversion.inversion import Inversion
 from sisgen.nets.reader import Reader
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.proxy.drawing_mapper import DrawingMapper
-from sisgen.proxy.leaning import lean_on
 from sisgen.proxy.mapper import MaskMapper, blend_proxies, fill_unpainted, whole_mask
 from sisgen.rearrange.classes import class_bias
-from sisgen.rearrange.rearranger import Rearranger, StyleMemory
+from sisgen.rearrange.rearranger import Rearranger
 from sisgen.shapes import UNPAINTED
-from sisgen.types import Condition, Features, ProxyMask
+from sisgen.types import Condition, ProxyMask
 
-Key = tuple[int | str, float]  # of a style in the cache: a seed, or a photograph's key, and the truncation
-CACHE_BYTES = 256 * 2**20
 MARGIN = 18  # a changed place reaches an 18th of the picture further: parts move with what is around them
 PHOTO_MARGIN = 64  # on photographs, of which as much as possible stays
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Style:
-    """One or more style samples, ready to be rearranged.
-
-    Attributes:
-        ws: [B, S, D], truncated.
-        memory: what the rearranger keeps of them.
-        images: the plain samples [B, 3, H, W].
-        labels: their own masks as the model's reader sees them, int64 [B, H, W] of drawings' size.
-        kept: it is a photograph, of which as much as possible stays: its classes keep to themselves, and changes reach less far.
-        leaning: how much more of every cluster they have than an average sample, as logits [B, K], see `proxy/leaning.py`.
-        tail: the blocks behind the cut with a single style folded in; `None` for several, and where that does not pay.
-    """
-
-    ws: torch.Tensor
-    memory: StyleMemory
-    images: torch.Tensor
-    labels: torch.Tensor
-    leaning: torch.Tensor
-    kept: bool = False
-    tail: StyledTail | None = None
 
 
 class RearrangeEngine(nn.Module):
@@ -90,9 +61,7 @@ class RearrangeEngine(nn.Module):
         self.reader = reader
         self.encoder = encoder
         self.drawing_mappers = nn.ModuleDict(drawing_mappers)
-        self._cache: OrderedDict[Key, Style] = OrderedDict()
-        self._cache_bytes = 0
-        self._lock = threading.Lock()
+        self.styles = StyleCache()
 
     @property
     def device(self) -> torch.device:
@@ -111,32 +80,30 @@ class RearrangeEngine(nn.Module):
             seeds: one a sample; the latent of a seed is that of the official tools.
             truncation: psi.
         """
-        missing = [seed for seed in dict.fromkeys(seeds) if (seed, truncation) not in self._cache]
+        keys = [(seed, truncation) for seed in seeds]
+        missing = [seed for seed, known in dict(zip(seeds, self.styles.find(keys))).items() if known is None]
         fresh: dict[Key, Style] = {}
         if missing:
             for z in latents(missing, self.generator.config.z_dim).to(self.device).split(self.generator.config.at_once):
-                made = prepare_style(self, z, truncation)
-                fresh |= {(missing[len(fresh) + i], truncation): fold_tail(self, _pick(made, i)) for i in range(len(z))}
-        with self._lock:
-            found = [fresh.get((seed, truncation)) or self._cache.get((seed, truncation)) for seed in seeds]
-            self._store(fresh, [(seed, truncation) for seed in seeds])
-        if any(style is None for style in found):  # another visitor's styles pushed ours out in between
+                made = prepare_style(self, self.reader, z, truncation)
+                fresh |= {(missing[len(fresh) + i], truncation): fold_tail(self, pick_style(made, i)) for i in range(len(z))}
+        styles = [fresh.get(key, known) for key, known in zip(keys, self.styles.find(keys))]
+        self.styles.keep(fresh, keys)
+        if any(style is None for style in styles):  # another visitor's styles pushed ours out in between
             return self.recall(seeds, truncation)
-        return _join([style for style in found if style is not None])
+        return join_styles([style for style in styles if style is not None])
 
     def recall_photo(self, inversion: Inversion | StyleRows, count: int = 1) -> Style:
         """Prepare a photograph or style rows as the style of `count` pictures, or take it from the cache."""
         key = (inversion.key, 1.0)
-        with self._lock:
-            style = self._cache.get(key)
+        (style,) = self.styles.find([key])
         if style is None:
             ws = inversion.ws.to(self.device)
             labels = None if inversion.labels is None else inversion.labels.to(self.device)
             parts = self.with_tail(inversion.tail)
             style = fold_tail(parts, prepare_rows(parts, ws, self.reader, labels))
-        with self._lock:
-            self._store({key: style}, [key])
-        return _join([style] * count)
+        self.styles.keep({key: style}, [key])
+        return join_styles([style] * count)
 
     @torch.inference_mode()
     def shape_of(self, own: torch.Tensor, image: torch.Tensor, labels: torch.Tensor, trust: float) -> ProxyMask:
@@ -248,48 +215,9 @@ class RearrangeEngine(nn.Module):
         labels = mapper.complete(condition.map.to(self.device))
         return Condition(kind="mask", map=whole_mask(labels, self.mapper.config.num_labels), labels=labels)
 
-    def _store(self, fresh: Mapping[Key, Style], used: Sequence[Key]) -> None:
-        for key, style in fresh.items():
-            if key not in self._cache:
-                self._cache[key] = style
-                self._cache_bytes += _num_bytes(style)
-        for key in used:
-            if key in self._cache:
-                self._cache.move_to_end(key)
-        while self._cache_bytes > CACHE_BYTES and len(self._cache) > len(set(used)):
-            _, old = self._cache.popitem(last=False)
-            self._cache_bytes -= _num_bytes(old)
-
 
 def _as_drawings(condition: Condition | Drawings) -> Drawings:
     return condition if isinstance(condition, Drawings) else Drawings(conditions=(condition,), weights=(1.0,))
-
-
-def latents(seeds: Sequence[int], z_dim: int) -> torch.Tensor:
-    """Draw the latents of seeds [B, D] as the official tools do, on the CPU, one seed at a time."""
-    rows = [np.random.RandomState(seed).randn(1, z_dim) for seed in seeds]
-    return torch.from_numpy(np.concatenate(rows)).float()
-
-
-@torch.no_grad()
-def prepare_style(engine: RearrangeEngine, z: torch.Tensor, truncation: float) -> Style:
-    """Run plain samples [B, D] once and keep what any drawing on them will need."""
-    return prepare_rows(engine, engine.generator.map(z, psi=truncation), engine.reader)
-
-
-@torch.no_grad()
-def prepare_rows(parts: RearrangingParts, ws: torch.Tensor, reader: Reader, labels: torch.Tensor | None = None) -> Style:
-    """Prepare style rows [B, S, D]; `labels` int64 [B, H, W] are kept as the samples' own masks, `None` has them read."""
-    generator, rearranger = parts.generator, parts.rearranger
-    found = generator.hypercolumn(ws, largest=max(rearranger.config.fine_resolution, *parts.clusters.config.sources))
-    steps = {step.resolution: step for step in found}
-    own = parts.clusters({size: step.map for size, step in steps.items()})
-    cut, fine = steps[rearranger.config.resolution], steps[rearranger.config.fine_resolution]
-    images = generator.tail(found[-1], ws)
-    memory = rearranger.remember(cut, own, fine, ws[:, 0])
-    read = reader.read(images.clamp(-1, 1)) if labels is None else labels
-    leaning = lean_on(own.probs, parts.clusters.shares)
-    return Style(ws=ws, memory=memory, images=images, labels=read, leaning=leaning, kept=labels is not None)
 
 
 def whole_labels(drawn: torch.Tensor | None, own_labels: torch.Tensor) -> torch.Tensor:
@@ -309,101 +237,6 @@ def changed_places(wanted: torch.Tensor, own_labels: torch.Tensor, margin: int, 
     other = nn.functional.max_pool2d((wanted != own_labels)[:, None].float(), own_labels.shape[-1] // size)
     across = nn.functional.max_pool2d(other, (1, 2 * reach + 1), stride=1, padding=(0, reach))
     return nn.functional.max_pool2d(across, (2 * reach + 1, 1), stride=1, padding=(reach, 0))
-
-
-class RearrangingParts(Protocol):
-    """What rearranging takes: the engine has it, and so have trainers that have no mapper yet."""
-
-    generator: StyleGAN2
-    clusters: FeatureClusters
-    rearranger: Rearranger
-
-
-@dataclass(kw_only=True, slots=True)
-class LooseParts:
-    """Parts put together by hand: with a generator that was tuned to a photograph, or one in training."""
-
-    generator: StyleGAN2
-    clusters: FeatureClusters
-    rearranger: Rearranger
-
-
-class GrowingParts(Protocol):
-    """What rearranging takes once a style is prepared: the generator's blocks behind the cut, in any style or in this one."""
-
-    @property
-    def generator(self) -> StyleGAN2 | StyledTail: ...
-    @property
-    def clusters(self) -> FeatureClusters: ...
-    @property
-    def rearranger(self) -> Rearranger: ...
-
-
-@dataclass(kw_only=True, slots=True)
-class StyledParts:
-    """Parts with one style folded in."""
-
-    generator: StyledTail
-    clusters: FeatureClusters
-    rearranger: Rearranger
-
-
-def fold_tail(parts: RearrangingParts, style: Style) -> Style:
-    """Add the blocks behind the cut with this single style folded in, where that pays."""
-    cut = parts.rearranger.config.resolution
-    return replace(style, tail=StyledTail(parts.generator, style.ws, cut)) if folds(parts.generator, cut) else style
-
-
-def rearrange(
-    parts: GrowingParts, proxy: ProxyMask, memory: StyleMemory, ws: torch.Tensor, bias: torch.Tensor | None = None
-) -> tuple[Features, ProxyMask]:
-    """Rearrange at the cut, grow to the fine resolution, read back the proxy mask there; `bias` as for `Rearranger.forward`."""
-    return grow(parts, parts.rearranger(proxy, memory, bias), ws)
-
-
-def grow(parts: GrowingParts, cut: Features, ws: torch.Tensor) -> tuple[Features, ProxyMask]:
-    """Grow features from the cut to the fine resolution and read back the proxy mask there."""
-    fine = parts.generator.advance(cut, ws, parts.rearranger.config.fine_resolution)
-    return fine, parts.clusters({cut.resolution: cut.map, fine.resolution: fine.map})
-
-
-def complete(
-    parts: GrowingParts, fine: Features, current: ProxyMask, proxy: ProxyMask, memory: StyleMemory, ws: torch.Tensor
-) -> torch.Tensor:
-    """Refine what `grow` gave and run the rest of the generator: images [B, 3, H, W]."""
-    return parts.generator.tail(parts.rearranger.refine(fine, current.probs, proxy, memory), ws)
-
-
-def render(parts: GrowingParts, proxy: ProxyMask, memory: StyleMemory, ws: torch.Tensor) -> torch.Tensor:
-    """Rearrange, refine and run the rest of the generator: images [B, 3, H, W]."""
-    fine, current = rearrange(parts, proxy, memory, ws)
-    return complete(parts, fine, current, proxy, memory, ws)
-
-
-def _pick(style: Style, i: int) -> Style:
-    """One sample of a batch, in memory of its own."""
-    return _map_style([style], lambda parts: parts[0][i : i + 1].clone())
-
-
-def _join(styles: Sequence[Style]) -> Style:
-    return styles[0] if len(styles) == 1 else _map_style(styles, torch.cat)
-
-
-def _map_style(styles: Sequence[Style], merge: Callable[[list[torch.Tensor]], torch.Tensor]) -> Style:
-    memories = [style.memory for style in styles]
-    features = [memory.features for memory in memories]
-    joined = Features(map=merge([f.map for f in features]), rgb=merge([f.rgb for f in features]))
-    tensors = {f.name: merge([getattr(m, f.name) for m in memories]) for f in fields(StyleMemory) if f.name != "features"}
-    memory = StyleMemory(features=joined, **tensors)
-    ws, images, labels, leaning = (merge([getattr(style, name) for style in styles]) for name in ("ws", "images", "labels", "leaning"))
-    return Style(memory=memory, ws=ws, images=images, labels=labels, leaning=leaning, kept=styles[0].kept)
-
-
-def _num_bytes(style: Style) -> int:
-    memory = style.memory
-    tensors = [style.ws, style.images, style.labels, memory.features.map, memory.features.rgb]
-    tensors += [memory.own, memory.keys, memory.values, memory.prototypes]
-    return sum(t.numel() * t.element_size() for t in tensors) + (0 if style.tail is None else style.tail.num_bytes)
 
 
 class Clock:

@@ -19,7 +19,9 @@ import torch.nn.functional as F
 
 from sisgen.engines.checks import check_seeds
 from sisgen.engines.drawings import Drawings
-from sisgen.engines.rearrange import Clock, RearrangeEngine, RearrangingParts, Style, whole_labels
+from sisgen.engines.parts import RearrangingParts
+from sisgen.engines.rearrange import Clock, RearrangeEngine, whole_labels
+from sisgen.engines.styles import Style
 from sisgen.errors import InputError
 from sisgen.inversion.inversion import Inversion
 from sisgen.rearrange.rearranger import Rearranger, agreement

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from sisgen.engines.rearrange import latents
 from sisgen.errors import InputError
+from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.nets.reader import Reader
 from sisgen.proxy.clusters import FeatureClusters, count_classes, fit_clusters, purity

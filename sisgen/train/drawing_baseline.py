@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from sisgen.devices import pick_device
-from sisgen.engines.rearrange import latents
+from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.inversion.encoder import Encoder, EncoderConfig, encoder_config
 from sisgen.io.configs import read_json, to_dict

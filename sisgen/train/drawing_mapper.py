@@ -22,7 +22,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from sisgen.devices import pick_device
-from sisgen.engines.rearrange import RearrangeEngine, Style, prepare_style, render
+from sisgen.engines.parts import render
+from sisgen.engines.rearrange import RearrangeEngine
+from sisgen.engines.styles import Style, prepare_style
 from sisgen.io.configs import read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.io.labels import color_labels
@@ -229,7 +231,7 @@ class DrawingMapperTask:
     def _style(self, sources: list[torch.Generator]) -> Style:
         generator = self.engine.generator
         z = torch.stack([torch.randn(generator.config.z_dim, generator=g) for g in sources]).to(self.engine.device)
-        return prepare_style(self.engine, z, 0.75)
+        return prepare_style(self.engine, self.engine.reader, z, 0.75)
 
 
 def show_drawings(drawings: torch.Tensor, label_set: LabelSet) -> np.ndarray:

@@ -20,8 +20,8 @@ import torch
 
 from sisgen.data.cache import PortraitCache
 from sisgen.devices import pick_device
-from sisgen.engines.rearrange import latents
 from sisgen.errors import TrainingError
+from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.inversion.encoder import Encoder, EncoderConfig, encoder_config
 from sisgen.io.configs import read_json, to_dict

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from sisgen.engines.rearrange import latents
+from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import from_dict, read_json
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig, fit_clusters

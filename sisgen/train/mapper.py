@@ -20,7 +20,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from sisgen.devices import pick_device
-from sisgen.engines.rearrange import RearrangeEngine, Style, prepare_style, render
+from sisgen.engines.parts import render
+from sisgen.engines.rearrange import RearrangeEngine
+from sisgen.engines.styles import Style, prepare_style
 from sisgen.errors import TrainingError
 from sisgen.io.configs import from_dict, read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
@@ -158,7 +160,7 @@ class MapperTask:
     def _style(self, sources: list[torch.Generator]) -> Style:
         generator = self.engine.generator
         z = torch.stack([torch.randn(generator.config.z_dim, generator=g) for g in sources]).to(self.engine.device)
-        return prepare_style(self.engine, z, 0.75)
+        return prepare_style(self.engine, self.engine.reader, z, 0.75)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sisgen.devices import pick_device
-from sisgen.engines.rearrange import complete, grow, render
+from sisgen.engines.parts import complete, grow, render
 from sisgen.generators.discriminator import Discriminator, logistic_discriminator_loss, logistic_generator_loss
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import read_json, to_dict

@@ -28,7 +28,7 @@ from torch import nn
 
 from sisgen.data.cache import PortraitCache
 from sisgen.devices import pick_device
-from sisgen.engines.rearrange import LooseParts, complete, grow, render
+from sisgen.engines.parts import LooseParts, complete, grow, render
 from sisgen.errors import TrainingError
 from sisgen.generators.discriminator import PatchDiscriminator
 from sisgen.generators.encoder import PictureEncoder

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from sisgen.data.portraits import PORTRAIT_LABELS, VALIDATION_SEEDS, render
-from sisgen.engines.rearrange import latents
 from sisgen.errors import CheckpointError
+from sisgen.generators.latents import latents
 from sisgen.metrics.segmentation import ConfusionMeter
 from sisgen.nets.reader import Reader
 from sisgen.nets.segmenter import Segmenter

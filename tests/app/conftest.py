@@ -22,7 +22,7 @@ from sisgen.app.limits import LINE_KINDS
 from sisgen.app.serve.live import Lane
 from sisgen.app.settings import Settings, default_examples
 from sisgen.app.training.runner import Trainings
-from sisgen.engines.rearrange import latents
+from sisgen.generators.latents import latents
 from sisgen.inversion.encoder import Encoder, encoder_config
 from sisgen.io.configs import to_dict
 from sisgen.pipeline import Pipeline

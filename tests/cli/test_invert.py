@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sisgen.cli.main import main
-from sisgen.engines.rearrange import latents
+from sisgen.generators.latents import latents
 from sisgen.inversion.encoder import Encoder, encoder_config
 from sisgen.io.configs import to_dict
 from sisgen.io.images import load_image, read_png_text, save_png, to_uint8

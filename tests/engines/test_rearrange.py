@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from sisgen.conditions.mask import mask_condition
-from sisgen.engines import rearrange as module
-from sisgen.engines.rearrange import RearrangeEngine, latents
+from sisgen.engines.rearrange import RearrangeEngine
+from sisgen.generators.latents import latents
 from sisgen.io.configs import from_dict, read_json
 from sisgen.pipeline import Pipeline
 from sisgen.types import Condition, LabelSet
@@ -47,10 +47,10 @@ def test_latents_are_those_of_the_official_tools() -> None:
 
 def test_a_cached_style_gives_the_same_picture(engine: RearrangeEngine, drawing: Condition) -> None:
     first = make(engine, drawing, [3, 5])
-    assert len(engine._cache) == 2
+    assert len(engine.styles) == 2
     assert torch.equal(make(engine, drawing, [3, 5]), first)
     assert torch.equal(make(engine, drawing, [3, 5]), first)
-    assert len(engine._cache) == 2
+    assert len(engine.styles) == 2
 
 
 def test_a_picture_does_not_depend_on_its_batch(tiny_model: Path, drawing: Condition) -> None:
@@ -65,26 +65,25 @@ def test_a_picture_does_not_depend_on_its_batch(tiny_model: Path, drawing: Condi
 
 def test_a_folded_style_changes_nothing_but_the_time(engine: RearrangeEngine, drawing: Condition) -> None:
     folded = make(engine, drawing, [3])
-    style = engine._cache[3, PSI]
+    style = engine.recall([3], PSI)
     assert style.tail is not None
-    engine._cache[3, PSI] = replace(style, tail=None)
+    engine.styles.clear()
+    engine.styles.keep({(3, PSI): replace(style, tail=None)}, [])
     assert torch.allclose(make(engine, drawing, [3]), folded, atol=1e-5)
     assert engine.recall([3, 5], PSI).tail is None  # several styles are not folded
 
 
-def test_what_is_folded_counts_in_the_cache_and_leaves_with_its_style(
-    engine: RearrangeEngine, drawing: Condition, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_folded_counts_in_the_cache_and_leaves_with_its_style(engine: RearrangeEngine, drawing: Condition) -> None:
     make(engine, drawing, [0])
-    style = engine._cache[0, PSI]
+    style = engine.recall([0], PSI)
     assert style.tail is not None
-    assert engine._cache_bytes == module._num_bytes(replace(style, tail=None)) + style.tail.num_bytes
-    monkeypatch.setattr(module, "CACHE_BYTES", 3 * engine._cache_bytes)
-    size, gone = engine._cache_bytes, weakref.ref(style.tail)
+    assert engine.styles.num_bytes == replace(style, tail=None).num_bytes + style.tail.num_bytes
+    engine.styles.max_bytes = 3 * engine.styles.num_bytes
+    size, gone = engine.styles.num_bytes, weakref.ref(style.tail)
     del style
     for seed in range(1, 100):
         engine.recall([seed], PSI)
-    assert len(engine._cache) == 3 and engine._cache_bytes == 3 * size and gone() is None
+    assert len(engine.styles) == 3 and engine.styles.num_bytes == 3 * size and gone() is None
 
 
 def test_a_drawing_changes_the_picture_and_blank_or_powerless_ones_do_not(engine: RearrangeEngine, drawing: Condition) -> None:
@@ -135,7 +134,7 @@ def test_open_questions_are_decided_as_the_sample_has_it(engine: RearrangeEngine
     plain = engine.map_condition(drawing, engine.recall([3], PSI)).probs
     shares = engine.recall([3], PSI).memory.own.mean(dim=(0, 2, 3))
     engine.clusters.shares.copy_(torch.where(shares == shares.max(), shares / 4, shares))  # this sample has four times as much of one
-    engine._cache.clear()
+    engine.styles.clear()
     leaned = engine.map_condition(drawing, engine.recall([3], PSI)).probs
     common = int(shares.argmax())
     assert float(leaned[:, common].mean()) > float(plain[:, common].mean())
@@ -156,7 +155,7 @@ def test_a_returned_picture_may_be_changed(engine: RearrangeEngine) -> None:
 
 def test_truncation_has_its_own_place_in_the_cache(engine: RearrangeEngine) -> None:
     low, high = (engine.synthesize(None, [3], truncation=psi, strength=1.0)[0] for psi in (0.2, 1.0))
-    assert not torch.equal(low, high) and len(engine._cache) == 2
+    assert not torch.equal(low, high) and len(engine.styles) == 2
 
 
 def test_the_hops_are_timed(engine: RearrangeEngine, drawing: Condition) -> None:
@@ -164,34 +163,30 @@ def test_the_hops_are_timed(engine: RearrangeEngine, drawing: Condition) -> None
     assert list(timings) == ["style", "proxy", "rearrange", "generate"] and min(timings.values()) > 0
 
 
-def test_a_full_cache_lets_the_oldest_go(engine: RearrangeEngine, drawing: Condition, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_cache_lets_the_oldest_go(engine: RearrangeEngine, drawing: Condition) -> None:
     wanted = make(engine, drawing, list(range(6)))
-    size = engine._cache_bytes // 6
-    engine._cache.clear()
-    engine._cache_bytes = 0
-    monkeypatch.setattr(module, "CACHE_BYTES", 3 * size)
+    size = engine.styles.num_bytes // 6
+    engine.styles.clear()
+    engine.styles.max_bytes = 3 * size
 
     made = torch.cat([make(engine, drawing, [seed]) for seed in range(6)])
     assert torch.allclose(made, wanted, atol=1e-5)
-    assert [key[0] for key in engine._cache] == [3, 4, 5] and engine._cache_bytes == 3 * size
+    assert [key[0] for key in engine.styles] == [3, 4, 5] and engine.styles.num_bytes == 3 * size
     make(engine, drawing, [3])
     make(engine, drawing, [9])
-    assert [key[0] for key in engine._cache] == [5, 3, 9]  # what was used last stays
+    assert [key[0] for key in engine.styles] == [5, 3, 9]  # what was used last stays
 
     # A call that needs more than there is room for is served all the same.
     assert torch.allclose(make(engine, drawing, list(range(6))), wanted, atol=1e-5)
     make(engine, drawing, [7])
-    assert len(engine._cache) <= 3 and engine._cache_bytes == len(engine._cache) * size
+    assert len(engine.styles) <= 3 and engine.styles.num_bytes == len(engine.styles) * size
 
 
-def test_threads_that_push_each_others_styles_out_get_their_own_pictures(
-    engine: RearrangeEngine, drawing: Condition, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_threads_that_push_each_others_styles_out_get_their_own_pictures(engine: RearrangeEngine, drawing: Condition) -> None:
     wanted = [make(engine, drawing, [seed, seed + 1]) for seed in range(4)]
-    size = engine._cache_bytes // 5
-    engine._cache.clear()
-    engine._cache_bytes = 0
-    monkeypatch.setattr(module, "CACHE_BYTES", 2 * size)
+    size = engine.styles.num_bytes // 5
+    engine.styles.clear()
+    engine.styles.max_bytes = 2 * size
     wrong: list[int] = []
 
     def visit(number: int) -> None:
@@ -206,4 +201,4 @@ def test_threads_that_push_each_others_styles_out_get_their_own_pictures(
     for thread in threads:
         thread.join(timeout=60)
     assert not any(thread.is_alive() for thread in threads) and wrong == []
-    assert engine._cache_bytes == len(engine._cache) * size
+    assert engine.styles.num_bytes == len(engine.styles) * size

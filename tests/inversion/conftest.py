@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from sisgen.engines.rearrange import latents
+from sisgen.generators.latents import latents
 from sisgen.inversion.encoder import Encoder, encoder_config
 from sisgen.inversion.inversion import Inversion
 from sisgen.io.configs import to_dict

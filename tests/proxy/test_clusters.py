@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sisgen.engines.rearrange import latents
 from sisgen.errors import InputError
+from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.proxy.clusters import CONFIDENCE, FeatureClusters, ProxyConfig, cluster_purity, fit_clusters
 from sisgen.train.proxies import collect_features

@@ -11,9 +11,9 @@ import torch
 from killing import run_until_killed
 from sisgen.cli.main import main
 from sisgen.data.cache import PortraitCache, write_cache
-from sisgen.engines.rearrange import latents
 from sisgen.errors import TrainingError
 from sisgen.generators.encoder import PictureEncoder
+from sisgen.generators.latents import latents
 from sisgen.io.configs import read_json
 from sisgen.io.snapshots import load_newest_state
 from sisgen.io.weights import read_weights

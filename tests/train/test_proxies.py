@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch.nn import functional as F
 
-from sisgen.engines.rearrange import latents
+from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.proxy.clusters import ProxyConfig
 from sisgen.train.proxies import WarpConfig, collect_features, draw_ws, warp_grid, warp_maps

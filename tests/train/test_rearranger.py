@@ -11,8 +11,8 @@ import torch
 
 from killing import run_until_killed
 from sisgen.cli.main import main
-from sisgen.engines.rearrange import latents
 from sisgen.generators.discriminator import Discriminator
+from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import from_dict, read_json
 from sisgen.io.weights import read_weights

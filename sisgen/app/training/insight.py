@@ -18,7 +18,7 @@ import torch
 
 from sisgen.app.training.jobs import PSI, Job
 from sisgen.devices import pick_device
-from sisgen.engines.rearrange import latents
+from sisgen.generators.latents import latents
 from sisgen.io.labels import read_labels
 from sisgen.train.checkpoints import load_generator
 from sisgen.train.labelled_samples import label_samples

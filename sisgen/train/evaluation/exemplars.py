@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from sisgen.engines.rearrange import latents
+from sisgen.generators.latents import latents
 from sisgen.io.images import to_uint8
 from sisgen.nets.reader import Reader
 from sisgen.train.evaluation.inversion import Photos

@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 
 from sisgen.editing.styles import mix_rows
-from sisgen.engines.rearrange import RearrangeEngine, latents
+from sisgen.engines.rearrange import RearrangeEngine
 from sisgen.errors import CheckpointError, InputError
+from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.inversion.encoder import Encoder, EncoderConfig
 from sisgen.io.configs import from_dict, read_json

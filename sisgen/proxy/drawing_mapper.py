@@ -131,12 +131,8 @@ class DrawingMapper(nn.Module):
         return unfold_conv(F.relu(self.norm(x)), self.head, self.scale)
 
     def complete(self, drawing: torch.Tensor) -> torch.Tensor:
-        """Complete scribbles [B, L, H, W] to the classes of the whole picture, int64 [B, H, W].
-
-        Strokes are taken at their word. Elsewhere, the mean of two readings decides: of the drawing and of its mirror image.
-        """
-        probs = self(drawing).softmax(dim=1) + self(drawing.flip(-1)).softmax(dim=1).flip(-1)
-        return torch.where(drawing.amax(dim=1, keepdim=True) > 0.5, drawing, probs).argmax(dim=1)
+        """Complete scribbles [B, L, H, W] to the classes of the whole picture, int64 [B, H, W]; strokes are taken at their word."""
+        return torch.where(drawing.amax(dim=1) > 0.5, drawing.argmax(dim=1), self(drawing).argmax(dim=1))
 
     def read(self, drawing: torch.Tensor, leaning: torch.Tensor | None = None) -> ProxyMask:
         """Map a drawing to a proxy mask; `leaning` [B, K] is added to the logits, see `leaning.py`."""

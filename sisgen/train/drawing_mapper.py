@@ -25,6 +25,7 @@ from sisgen.devices import pick_device
 from sisgen.engines.parts import render
 from sisgen.engines.rearrange import RearrangeEngine
 from sisgen.engines.styles import Style, prepare_style
+from sisgen.errors import TrainingError
 from sisgen.io.configs import read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.io.labels import color_labels
@@ -47,6 +48,8 @@ from sisgen.train.rearranger_losses import cross_entropy
 from sisgen.train.segmenter import load_segmenter
 from sisgen.types import LabelSet, ProxyMask
 
+LEARNING_RATE = 3e-3
+STAGE_TWO = 0.5
 STREAM = 30  # of `generator_for`, for drawings; one more a repeat
 
 
@@ -56,15 +59,21 @@ class DrawingMapperTrainConfig:
 
     kind: str
     mapper: DrawingMapperConfig
-    lr: float = 3e-3
+    lr: float = LEARNING_RATE
     composed: float = 0.0  # share of the drawings that are of composed masks; for scribbles
     repeats: int = 3  # drawings of every sample, a step of the mapper each: a sample costs more than a drawing
     dice: float = 0.5  # weight of soft Dice where scribbles are completed
-    stage_two: float = 0.5  # share of the run after which pictures count
+    stage_two: float = STAGE_TWO  # share of the run after which pictures count
     reconstruction: float = 1.0  # eq. 5
     picture: float = 0.7  # labels read back from the picture
     edges: float = 4.0  # edges of the picture, for kinds of lines
     warp: WarpConfig = field(default_factory=WarpConfig)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lr < 1:
+            raise TrainingError(f"--lr must be above 0 and below 1, but it is {self.lr:g}; {LEARNING_RATE:g} is what most mappers take.")
+        if not 0 <= self.stage_two <= 1:
+            raise TrainingError(f"--stage-two must be from 0 to 1, but it is {self.stage_two:g}; it is a share of the run.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -249,6 +258,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="whole model folder; the mapper is written there")
     parser.add_argument("--width", type=int, default=48, help="channels of the mapper (default: 48)")
     parser.add_argument("--fresh", action="store_true", help="start anew, whatever the model folder holds")
+    parser.add_argument("--lr", type=float, default=LEARNING_RATE, help="learning rate; lower for one that goes on (default: %(default)s)")
+    words = "share of the run before pictures count; 0 for a mapper that goes on (default: %(default)s)"
+    parser.add_argument("--stage-two", type=float, default=STAGE_TWO, help=words)
     parser.add_argument("--edges", type=Path, help="folder of an edge network, for --kind hed (default: gradients of several scales)")
     parser.add_argument("--depth", type=Path, default=Path("checkpoints/depth"), help="folder of a depth network (default: %(default)s)")
 
@@ -257,7 +269,17 @@ def main(args: argparse.Namespace) -> int:
     """Train as `python -m sisgen train drawing-mapper` asks."""
     device = pick_device(args.device)
     network = {"hed": args.edges, "depth": args.depth}.get(args.kind)
-    task = open_drawing_mapper(args.model, args.kind, device, network=network, width=args.width, fresh=args.fresh, seed=args.seed)
+    task = open_drawing_mapper(
+        args.model,
+        args.kind,
+        device,
+        network=network,
+        width=args.width,
+        fresh=args.fresh,
+        seed=args.seed,
+        lr=args.lr,
+        stage_two=args.stage_two,
+    )
     seen = start(task, args, task.config, images=16_000, batch=8)
     if seen is not None:
         notes = {"seed": args.seed, "images_seen": seen} | ({"network": network.name} if network else {})
@@ -266,7 +288,16 @@ def main(args: argparse.Namespace) -> int:
 
 
 def open_drawing_mapper(
-    model: Path, kind: str, device: torch.device, *, network: Path | None = None, width: int = 48, fresh: bool = False, seed: int = 0
+    model: Path,
+    kind: str,
+    device: torch.device,
+    *,
+    network: Path | None = None,
+    width: int = 48,
+    fresh: bool = False,
+    seed: int = 0,
+    lr: float = LEARNING_RATE,
+    stage_two: float = STAGE_TWO,
 ) -> DrawingMapperTask:
     """Prepare the training of a model's mapper of one kind, which goes on from the one that is there where that has the same sizes.
 
@@ -278,6 +309,8 @@ def open_drawing_mapper(
         width: channels of the mapper.
         fresh: start anew, whatever the folder holds.
         seed: of the weights.
+        lr: learning rate at its highest.
+        stage_two: share of the run before pictures count.
 
     Raises:
         SisgenError: a part of the model or the network is missing.
@@ -299,7 +332,7 @@ def open_drawing_mapper(
     if not fresh and has_part(model, stem, {}) and known.get(kind) == to_dict(sizes):
         load_part(model, stem, mapper)
     segmenter = load_segmenter(model)[0].to(device) if kind == "scribble" else None
-    config = DrawingMapperTrainConfig(kind=kind, mapper=sizes)
+    config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, lr=lr, stage_two=stage_two)
     if kind == "scribble":
         config = replace(config, composed=0.7, repeats=6)
     return DrawingMapperTask(config, pipe.engine, mapper, source, pipe.labels, segmenter)

@@ -6,9 +6,10 @@ the cut stays as it is, so that latents, clusters and mappers keep their meaning
 - decoded pictures (the warm start's encoder reads them) should come back, to a perceptual distance and to a critic of patches;
 - a picture should come back as well from a *warped copy of itself*, rearranged to the picture's own proxy mask: rearranging with a right
   answer, for attention and blocks together;
-- samples that are driven by pictures have no right answer, but should look real and read as the proxy mask that they were given (SIS-UG,
-  eq. 2). That is what the model's mapper makes of a picture's classes, since so people will drive it, and where the model has none, the
-  picture's own. The critic sees as many of these as of all others, or it would sharpen the seams of moved features with the rest.
+- samples that are driven by pictures have no right answer, but should look real and have the proxy mask that they were given (SIS-UG,
+  eq. 2). That is the own one of half of the pictures, whose edges and classes should be there; for the other half it is what the model's
+  mapper makes of a picture's classes, since so people will drive it (`guide.py`). The critic sees as many of these as of all others, or
+  it would sharpen the seams of moved features with the rest.
 
 Features at the fine resolution are held where they were, and so are the clusters that they belong to.
 """
@@ -23,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from sisgen.data.cache import PortraitCache
@@ -37,20 +37,19 @@ from sisgen.generators.widen import widen_last
 from sisgen.io.configs import from_dict, read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.pyramid import pyramid_distance
-from sisgen.nets.reader import Reader
 from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet, perceptual_distance
 from sisgen.proxy.clusters import FeatureClusters
-from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig, whole_mask
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_fitting, load_generator, load_part
 from sisgen.train.command import finish, start
 from sisgen.train.critics import Judged, PixelCritic, pull_over_push
 from sisgen.train.descent import descend, rate_factor
 from sisgen.train.distributed import Processes
+from sisgen.train.drawings.sketches import edge_view
 from sisgen.train.ema import update_ema
 from sisgen.train.fitting import load_clusters
 from sisgen.train.gan import Pictures, draw_pictures
-from sisgen.train.judges import load_reader
+from sisgen.train.guide import Guide, load_guide
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance
@@ -73,25 +72,11 @@ class TailConfig:
     r1_interval: int = 16  # steps between R1 penalties
     keep: float = 1.0  # hold of the fine features on what they were
     mask: float = 0.5  # eq. 2 on the features
+    classes: float = 0.2  # of driven samples, read by the model's own reader
+    edges: float = 1.0  # of samples that own proxy masks drive
     ema_half_life: float = 2_000.0
     bf16: bool = False
     warp: WarpConfig = field(default_factory=lambda: WarpConfig(p_flip=0.5))
-
-
-@dataclass(frozen=True, slots=True)
-class Guide:
-    """The way from a picture's classes to a proxy mask."""
-
-    reader: Reader
-    mapper: MaskMapper
-
-    def proxy_of(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Map what the reader sees in pictures [B, 3, H, W] to proxy masks, probabilities [B, K, h, w]."""
-        size = self.mapper.config.resolution
-        labels = self.reader.read(pictures)
-        if labels.shape[-1] != size:
-            labels = F.interpolate(labels[:, None].float(), size, mode="nearest")[:, 0].long()
-        return self.mapper.read(whole_mask(labels, self.mapper.config.num_labels)).probs
 
 
 class TailTask:
@@ -111,7 +96,7 @@ class TailTask:
         critic: PatchDiscriminator,
         squeezenet: SqueezeNet,
         pictures: Pictures,
-        guide: Guide | None = None,  # None drives samples by the pictures' own proxy masks
+        guide: Guide | None = None,  # None drives all samples by the pictures' own proxy masks
     ) -> None:
         self.config, self.pictures, self.guide, self.processes = config, pictures, guide, Processes()
         self.generator, self.clusters, self.rearranger = generator, clusters, rearranger
@@ -164,23 +149,29 @@ class TailTask:
             cut = self.generator.head(ws, self.cut)
             fine_before = self.before.generator.advance(cut, ws, self.fine)
             own = self._cluster(cut, fine_before).probs
-            wanted = own[:batch] if self.guide is None else self.guide.proxy_of(real)
         fine = self.generator.advance(cut, ws, self.fine)
         keep = feature_distance(fine, fine_before) + cross_entropy(self._cluster(cut, fine).probs.clamp_min(1e-8).log(), own)
 
         # Decode the first half; rearrange copies to the second half's proxy masks, and let all drive samples.
         decoded = self.generator.tail(_rows(fine, slice(half)), ws[:half])
+        wanted, classes = self._drive(own[:batch], decoded.detach(), real, info)
         styles, target = ws[batch:], ProxyMask(probs=torch.cat([own[half:batch], wanted]))
         at_cut, at_fine = _rows(cut, slice(batch, None)), _rows(fine, slice(batch, None), detach=True)
         memory = self.rearranger.remember(at_cut, ProxyMask(probs=own[batch:]), at_fine, styles[:, 0])
         moved, current = grow(self, self.rearranger(target, memory), styles)
         fake = torch.cat([decoded, complete(self, moved, current, target, memory, styles)])  # the first `batch` have a right answer
+        driven = fake[batch:]
 
         # Losses.
         mask = cross_entropy(current.probs.clamp_min(1e-8).log(), target.probs)
         difference, g_loss, d_loss = self._judge(fake, real, info.step)
         push = float(self.weights.balance[0]) * self.config.adversarial
-        loss = difference + push * g_loss + self.config.keep * keep + self.config.mask * mask
+        edges = (edge_view(driven[:half]) - edge_view(decoded.detach())).abs().mean()
+        loss = difference + push * g_loss + self.config.keep * keep + self.config.mask * mask + self.config.edges * edges
+        stats = {"difference": difference, "keep": keep, "mask": mask, "edges": edges, "g_loss": g_loss, "d_loss": d_loss}
+        if self.guide is not None and classes is not None:
+            stats["classes"] = self.guide.loss(driven, classes)
+            loss = loss + self.config.classes * stats["classes"]
 
         # Step.
         descend(loss, self.optimizer, [*self.tail_weights, *self.rearranger_weights], self.processes)
@@ -189,7 +180,6 @@ class TailTask:
         networks = ((self.average.generator, self.generator), (self.average.rearranger, self.rearranger))
         for mean, network in networks:
             update_ema(mean, network, batch=info.batch_size, images_seen=settled, half_life=self.config.ema_half_life)
-        stats = {"difference": difference, "keep": keep, "mask": mask, "g_loss": g_loss, "d_loss": d_loss}
         return {name: float(self.processes.average(value)) for name, value in stats.items()}
 
     @torch.no_grad()
@@ -199,7 +189,7 @@ class TailTask:
         real = self._real(sources)
         ws, styles = self._encode(real), draw_ws(self.generator, sources)
         own = self._proxy_of(styles)
-        target = self._proxy_of(ws) if self.guide is None else ProxyMask(probs=self.guide.proxy_of(real))
+        target = self._proxy_of(ws) if self.guide is None else ProxyMask(probs=self.guide.proxy_of(self._read(real, ws)))
         rows = [real, *(parts.generator(part) for part in (ws, styles) for parts in (self.before, self.average))]
         for parts in (self.before, self.average):
             steps = {f.resolution: f for f in parts.generator.hypercolumn(styles, largest=self.fine)}
@@ -214,6 +204,33 @@ class TailTask:
         """Style rows of pictures [B, S, D]."""
         mean, _ = self.encoder(pictures.contiguous(memory_format=torch.channels_last))
         return self.mapping(mean)
+
+    def _drive(
+        self, own: torch.Tensor, decoded: torch.Tensor, real: torch.Tensor, info: StepInfo
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Choose what drives the samples: own proxy masks of the pictures that were decoded, and masks of the others.
+
+        Args:
+            own: of all pictures [B, K, h, w].
+            decoded: the first pictures, as the generator makes them.
+            real: all pictures [B, 3, H, W].
+            info: of the step.
+
+        Returns:
+            Proxy masks [B, K, h, w], and the classes int64 [B, H, W] that pictures should show, which only a guide knows.
+        """
+        if self.guide is None:
+            return own, None
+        half, batch = len(decoded), len(real)
+        seen = self.guide.read(decoded)
+        others = self.guide.read(real[half:]) if self.guide.knows_pictures else seen[torch.arange(batch - half) % half]
+        masks = self.guide.compose(others, info.seed, info.sample_ids[half:])
+        return torch.cat([own[:half], self.guide.proxy_of(masks)]), torch.cat([seen, masks])
+
+    def _read(self, real: torch.Tensor, ws: torch.Tensor) -> torch.Tensor:
+        """Classes int64 [B, H, W] of pictures [B, 3, H, W], or of what the generator makes of them."""
+        assert self.guide is not None
+        return self.guide.read(real if self.guide.knows_pictures else self.before.generator(ws))
 
     def _cluster(self, cut: Features, fine: Features) -> ProxyMask:
         return self.clusters({self.cut: cut.map, self.fine: fine.map})
@@ -249,6 +266,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--squeezenet", type=Path, required=True, help="folder of SqueezeNet, for the perceptual distance")
     parser.add_argument("--width", type=int, help="channels of the last block, where it should become wider (default: as it is)")
     parser.add_argument("--adversarial", type=float, default=0.7, help="pull of the critic (default: 0.7)")
+    words = "read classes from decoded pictures, where the model's reader knows samples alone (default: from the pictures)"
+    parser.add_argument("--read-decoded", action="store_true", help=words)
     parser.add_argument("--bf16", action="store_true", help="bfloat16, on a GPU or on a CPU with AMX")
 
 
@@ -258,6 +277,9 @@ def main(args: argparse.Namespace) -> int:
     for stem, words, trainer in ((ENCODER_FILE, "a warm start's encoder", "warmup"), ("rearranger", "a rearranger", "rearranger")):
         if not has_part(args.model, stem, {}):
             raise TrainingError(f"The model {args.model} must have {words}, but it has none; run `train {trainer}` first.")
+    processes = Processes().size
+    if args.batch is not None and args.batch < 2 * processes:
+        raise TrainingError(f"--batch must be at least {2 * processes}, two pictures a process, but it is {args.batch}; give a larger one.")
     generator = load_generator(args.model).to(device)
     encoder, mapping = PictureEncoder(generator.config), MappingNetwork(generator.config)
     with torch.random.fork_rng(devices=[]):
@@ -286,26 +308,12 @@ def main(args: argparse.Namespace) -> int:
         critic=critic,
         squeezenet=load_squeezenet(args.squeezenet, device),
         pictures=PortraitCache(args.data),
-        guide=load_guide(args.model, device),
+        guide=load_guide(args.model, device, knows_pictures=not args.read_decoded),
     )
     seen = start(task, args, config, images=24_000, batch=8)
     if seen is not None:
         export_tail(args.model, task, {"seed": args.seed, "images_seen": seen})
     return finish()
-
-
-def load_guide(model: Path, device: torch.device) -> Guide | None:
-    """Load the way from a picture's classes to a proxy mask, where the model has it."""
-    content = read_json(model / "config.json")
-    if "reader" not in content or "mask" not in content.get("mappers", {}):
-        return None
-    mapper = MaskMapper(from_dict(MaskMapperConfig, content["mappers"]["mask"], where="The mask mapper"))
-    load_part(model, "mapper_mask", mapper)
-    reader, _ = load_reader(model)
-    parts = (reader, mapper)
-    for part in parts:
-        part.to(device=device).eval().requires_grad_(False)
-    return Guide(*parts)
 
 
 def export_tail(model: Path, task: TailTask, notes: Mapping[str, Any]) -> None:

@@ -149,3 +149,9 @@ def test_a_source_checks_its_kind() -> None:
         DrawingSource(kind="doodle", num_labels=3)
     with pytest.raises(TrainingError, match="pass --depth"):
         DrawingSource(kind="depth", num_labels=3)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("lr", 0.0), ("lr", math.nan), ("stage_two", 1.5)])
+def test_settings_out_of_range_are_refused(complete: Path, setting: str, value: float) -> None:
+    with pytest.raises(TrainingError, match=f"--{setting.replace('_', '-')} must be"):
+        open_drawing_mapper(complete, "sketch", torch.device("cpu"), width=8, **{setting: value})

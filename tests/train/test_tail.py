@@ -1,5 +1,6 @@
 """Training of the blocks behind the cut: pictures come back better, what stands in front of the cut stays, runs resume."""
 
+import dataclasses
 import math
 import shutil
 from collections.abc import Sequence
@@ -22,10 +23,12 @@ from sisgen.pipeline import Pipeline
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.train.checkpoints import export_parts, generator_sha256, load_generator, load_part
 from sisgen.train.fitting import load_clusters
+from sisgen.train.guide import load_guide
 from sisgen.train.loop import LoopConfig, StepInfo, run_loop
-from sisgen.train.tail import TailConfig, TailTask, load_guide
+from sisgen.train.tail import TailConfig, TailTask
 from sisgen.train.warmup import ENCODER_FILE, MAPPING_FILE
 
+CPU = torch.device("cpu")
 SQUEEZENET = Path(__file__).parents[2] / "checkpoints" / "squeezenet"
 
 
@@ -72,7 +75,7 @@ def make_task(model: Path, *, guided: bool = False) -> TailTask:
         critic=PatchDiscriminator(32, generator.config.channels, unpack=2, blocks=1),
         squeezenet=load_squeezenet(SQUEEZENET),
         pictures=Discs(),
-        guide=load_guide(model, torch.device("cpu")) if guided else None,
+        guide=load_guide(model, CPU) if guided else None,
     )
 
 
@@ -113,20 +116,46 @@ def test_all_that_learns_moves_and_nothing_else(started: Path) -> None:
     assert not any(name.startswith(fixed) or "noise_strength" in name for name in moved)
 
 
-def test_samples_are_driven_by_what_the_mapper_makes_of_a_pictures_classes(started: Path) -> None:
-    pictures = Discs().images(range(3))
-    guide = load_guide(started, torch.device("cpu"))
+def test_a_guide_maps_classes_as_people_draw_them(started: Path) -> None:
+    guide = load_guide(started, CPU)
     assert guide is not None
-    probs = guide.proxy_of(pictures)
-    labels = guide.reader.read(pictures)
+    labels = guide.read(Discs().images(range(3)))
     masks = torch.nn.functional.one_hot(labels, guide.mapper.config.num_labels).permute(0, 3, 1, 2).float()
-    assert torch.allclose(probs, guide.mapper(masks).softmax(dim=1), atol=1e-6)
-    guided, alone = (make_task(started, guided=yes).step(info(0)) for yes in (True, False))
-    assert guided["keep"] == alone["keep"] and guided["mask"] != alone["mask"]
+    assert torch.allclose(guide.proxy_of(labels), guide.mapper(masks).softmax(dim=1), atol=1e-6)
 
+    composed = dataclasses.replace(guide, composed=1.0).compose(labels, 0, range(3))
+    assert composed.shape == labels.shape and torch.equal(composed, dataclasses.replace(guide, composed=1.0).compose(labels, 0, range(3)))
+    assert torch.equal(dataclasses.replace(guide, composed=0.0).compose(labels, 0, range(3)), labels)
     content = read_json(started / "config.json")
     write_json(started / "config.json", {**content, "mappers": {}})
-    assert load_guide(started, torch.device("cpu")) is None
+    assert load_guide(started, CPU) is None
+
+
+def test_a_picture_that_reads_as_asked_costs_less(started: Path) -> None:
+    guide = load_guide(started, CPU)
+    assert guide is not None
+    pictures = Discs().images(range(4))
+    read = guide.read(pictures)
+    assert guide.loss(pictures, read) < guide.loss(pictures, (read + 1) % guide.mapper.config.num_labels)
+
+
+@pytest.mark.parametrize("knows_pictures", [True, False])
+def test_half_of_the_samples_are_driven_by_own_proxy_masks_and_half_by_mapped_classes(started: Path, knows_pictures: bool) -> None:
+    task = make_task(started, guided=True)
+    assert task.guide is not None
+    task.guide = dataclasses.replace(task.guide, knows_pictures=knows_pictures, composed=0.0)
+    real, decoded = Discs().images(range(4)), Discs().images([20, 21])
+    own = torch.rand(4, task.clusters.config.num_clusters, 16, 16).softmax(dim=1)
+    wanted, classes = task._drive(own, decoded, real, info(0))
+    assert classes is not None and torch.equal(wanted[:2], own[:2])
+    assert torch.equal(classes, task.guide.read(torch.cat([decoded, real[2:] if knows_pictures else decoded])))
+    assert torch.equal(wanted[2:], task.guide.proxy_of(classes[2:]))
+
+
+def test_only_a_guide_asks_for_classes(started: Path) -> None:
+    guided, alone = (make_task(started, guided=yes).step(info(0)) for yes in (True, False))
+    assert guided["keep"] == alone["keep"] and guided["mask"] != alone["mask"]
+    assert "classes" in guided and "classes" not in alone and alone["edges"] > 0
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(started: Path, tmp_path: Path) -> None:
@@ -168,3 +197,9 @@ def test_a_model_without_an_encoder_is_refused(tiny_model: Path, tmp_path: Path,
     words = ["train", "tail", "--model", tiny_model, "--data", tmp_path / "cache", "--squeezenet", SQUEEZENET, "--out", tmp_path / "run"]
     assert main([str(word) for word in words]) == 2
     assert "must have a warm start's encoder, but it has none; run `train warmup` first." in capsys.readouterr().err
+
+
+def test_a_batch_of_one_picture_is_refused(started: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "tail", "--model", started, "--data", tmp_path, "--squeezenet", SQUEEZENET, "--out", tmp_path / "run", "--batch", 1]
+    assert main([str(word) for word in words]) == 2
+    assert "--batch must be at least 2, two pictures a process, but it is 1; give a larger one." in capsys.readouterr().err

@@ -5,7 +5,8 @@ half of the pairs. The second stage goes on with eq. 5 and adds the picture: the
 the model's reader must find the sample's classes, and, for lines, the sample's edges must be there.
 
 Scribbles are completed to whole masks, which the mask mapper reads on: the sample's classes are what is to be found, and no picture is
-needed. Most are drawn over masks that no sample has (`compositions.py`), since people scribble long hair over a bald sample.
+needed. Most are drawn over masks that no sample has (`compositions.py`), since people scribble long hair over a bald sample; where training
+pictures are at hand, half are drawn over what the reader sees in these.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sisgen.data.cache import PortraitCache
 from sisgen.devices import pick_device
 from sisgen.engines.parts import render
 from sisgen.engines.rearrange import RearrangeEngine
@@ -40,6 +42,7 @@ from sisgen.train.descent import descend, rate_factor
 from sisgen.train.distributed import Processes
 from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
 from sisgen.train.drawings.sketches import edge_view
+from sisgen.train.gan import Pictures, draw_pictures
 from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.labelled_samples import run_hypercolumn
 from sisgen.train.loop import StepInfo, generator_for
@@ -60,6 +63,7 @@ class DrawingMapperTrainConfig:
     kind: str
     mapper: DrawingMapperConfig
     lr: float = LEARNING_RATE
+    real: float = 0.5  # share of the samples that are training pictures, where there are some; for scribbles
     composed: float = 0.0  # share of the drawings that are of composed masks; for scribbles
     repeats: int = 3  # drawings of every sample, a step of the mapper each: a sample costs more than a drawing
     dice: float = 0.5  # weight of soft Dice where scribbles are completed
@@ -112,6 +116,7 @@ class DrawingMapperTask:
         source: makes the drawings.
         label_set: the model's classes.
         segmenter: gives the labels that scribbles need; `None` leaves that to the model's own reader.
+        pictures: training pictures to scribble over, as that reader reads them; `None` makes do with samples.
     """
 
     def __init__(
@@ -122,9 +127,11 @@ class DrawingMapperTask:
         source: DrawingSource,
         label_set: LabelSet,
         segmenter: Segmenter | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         self.name = f"{config.kind}_mapper"
-        self.config, self.engine, self.source, self.label_set, self.segmenter = config, engine, source, label_set, segmenter
+        self.config, self.engine, self.source, self.label_set = config, engine, source, label_set
+        self.segmenter, self.pictures = segmenter, pictures
         self.processes = Processes()
         engine.eval().requires_grad_(False)
         self.mapper = mapper.to(engine.device).requires_grad_(True).train()
@@ -201,7 +208,23 @@ class DrawingMapperTask:
 
     @torch.no_grad()
     def _samples(self, sources: list[torch.Generator]) -> Samples:
-        """Make fresh samples."""
+        """Make fresh samples; with training pictures, some are these."""
+        if self.pictures is None:
+            return self._make(sources)
+        real = [float(torch.rand(1, generator=g)) < self.config.real for g in sources]
+        order = sorted(range(len(sources)), key=lambda i: real[i])  # samples first
+        parts = []
+        if made := [sources[i] for i in order if not real[i]]:
+            parts.append(self._make(made))
+        if drawn := [sources[i] for i in order if real[i]]:
+            images = draw_pictures(self.pictures, drawn).to(self.engine.device)
+            parts.append(Samples(own=None, images=images, labels=self.engine.reader.read(images)))
+        back = torch.tensor(order, device=self.engine.device).argsort()
+        images, labels = (torch.cat(both)[back] for both in ([part.images for part in parts], [part.labels for part in parts]))
+        return Samples(own=None, images=images, labels=labels)
+
+    @torch.no_grad()
+    def _make(self, sources: list[torch.Generator]) -> Samples:
         generator = self.engine.generator
         images, hypercolumn = run_hypercolumn(generator, draw_ws(generator, sources), self.engine.drawing_size)
         own = None if self.mapper.config.completes else self.engine.clusters({part.shape[-1]: part for part in hypercolumn}).probs
@@ -262,12 +285,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "share of the run before pictures count; 0 for a mapper that goes on (default: %(default)s)"
     parser.add_argument("--stage-two", type=float, default=STAGE_TWO, help=words)
     parser.add_argument("--edges", type=Path, help="folder of an edge network, for --kind hed (default: gradients of several scales)")
+    words = "cache of training pictures to scribble over as the model's reader reads them, for --kind scribble (default: samples alone)"
+    parser.add_argument("--data", type=Path, help=words)
     parser.add_argument("--depth", type=Path, default=Path("checkpoints/depth"), help="folder of a depth network (default: %(default)s)")
 
 
 def main(args: argparse.Namespace) -> int:
     """Train as `python -m sisgen train drawing-mapper` asks."""
     device = pick_device(args.device)
+    if args.data is not None and args.kind != "scribble":
+        raise TrainingError(f"--data is for --kind scribble alone, but --kind is {args.kind}; leave it out.")
     network = {"hed": args.edges, "depth": args.depth}.get(args.kind)
     task = open_drawing_mapper(
         args.model,
@@ -279,6 +306,7 @@ def main(args: argparse.Namespace) -> int:
         seed=args.seed,
         lr=args.lr,
         stage_two=args.stage_two,
+        pictures=None if args.data is None else PortraitCache(args.data),
     )
     seen = start(task, args, task.config, images=16_000, batch=8)
     if seen is not None:
@@ -298,6 +326,7 @@ def open_drawing_mapper(
     seed: int = 0,
     lr: float = LEARNING_RATE,
     stage_two: float = STAGE_TWO,
+    pictures: Pictures | None = None,
 ) -> DrawingMapperTask:
     """Prepare the training of a model's mapper of one kind, which goes on from the one that is there where that has the same sizes.
 
@@ -311,6 +340,7 @@ def open_drawing_mapper(
         seed: of the weights.
         lr: learning rate at its highest.
         stage_two: share of the run before pictures count.
+        pictures: training pictures to scribble over, for "scribble".
 
     Raises:
         SisgenError: a part of the model or the network is missing.
@@ -335,7 +365,7 @@ def open_drawing_mapper(
     config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, lr=lr, stage_two=stage_two)
     if kind == "scribble":
         config = replace(config, composed=0.7, repeats=6)
-    return DrawingMapperTask(config, pipe.engine, mapper, source, pipe.labels, segmenter)
+    return DrawingMapperTask(config, pipe.engine, mapper, source, pipe.labels, segmenter, pictures)
 
 
 def export_drawing_mapper(model: Path, task: DrawingMapperTask, notes: Mapping[str, Any]) -> None:

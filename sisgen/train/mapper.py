@@ -2,8 +2,8 @@
 
 A sample's labels come from the few-shot segmenter, its proxy mask from the clusters; both are warped together in half of the pairs.
 The second stage goes on with eq. 5 and adds the picture: the predicted proxy mask rearranges another style, and the model's reader
-must find the drawn classes in the result. Half of its masks are such as no sample has (`compositions.py`); of these the proxy mask is not
-known, and the picture alone counts.
+must find the drawn classes in the result. Half of its masks are such as no sample has (`compositions.py`), or, where training pictures are
+at hand, what the reader sees in these; of such masks the proxy mask is not known, and the picture alone counts.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sisgen.data.cache import PortraitCache
 from sisgen.devices import pick_device
 from sisgen.engines.parts import render
 from sisgen.engines.rearrange import RearrangeEngine
@@ -36,6 +37,7 @@ from sisgen.train.command import finish, start
 from sisgen.train.compositions import compose_masks
 from sisgen.train.descent import descend, rate_factor
 from sisgen.train.distributed import Processes
+from sisgen.train.gan import Pictures, draw_pictures
 from sisgen.train.judges import load_reader
 from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.labelled_samples import run_hypercolumn
@@ -45,6 +47,7 @@ from sisgen.train.rearranger_losses import cross_entropy
 from sisgen.train.segmenter import load_segmenter
 from sisgen.types import LabelSet, ProxyMask
 
+PICTURE_STREAM = 41  # of `generator_for`
 SHOWN = 8  # pictures in a sample grid
 
 
@@ -65,8 +68,15 @@ class MapperTask:
 
     name = "mapper"
 
-    def __init__(self, config: MapperTrainConfig, engine: RearrangeEngine, segmenter: Segmenter, label_set: LabelSet) -> None:
-        self.config, self.engine, self.segmenter, self.label_set = config, engine, segmenter, label_set
+    def __init__(
+        self,
+        config: MapperTrainConfig,
+        engine: RearrangeEngine,
+        segmenter: Segmenter,
+        label_set: LabelSet,
+        pictures: Pictures | None = None,
+    ) -> None:
+        self.config, self.engine, self.segmenter, self.label_set, self.pictures = config, engine, segmenter, label_set, pictures
         self.processes = Processes()
         engine.eval().requires_grad_(False)
         engine.mapper.requires_grad_(True).train()
@@ -90,16 +100,16 @@ class MapperTask:
         sources = [generator_for(info.seed, i, stream=3) for i in info.sample_ids]
         own, mask = self._warped(*self._pairs(sources), sources, info)
 
-        # Stage two: half of the masks, bent ones and others, are composed.
+        # Stage two: half of the masks, bent ones and others, are such as no sample has.
         pictures = info.progress >= self.config.stage_two
-        composed = torch.tensor([pictures and i % 4 < 2 for i in info.sample_ids], device=mask.device)
-        if bool(composed.any()):
-            anew = self._one_hot(compose_masks(mask.argmax(dim=1), len(self.label_set), sources))
-            mask = torch.where(composed[:, None, None, None], anew, mask)
+        foreign = torch.tensor([pictures and i % 4 < 2 for i in info.sample_ids], device=mask.device)
+        if bool(foreign.any()):
+            anew = self._one_hot(self._foreign(mask.argmax(dim=1), sources, info))
+            mask = torch.where(foreign[:, None, None, None], anew, mask)
 
         # Eq. 5: the proxy mask of a mask.
         logits = self.engine.mapper(mask)
-        known = ~composed
+        known = ~foreign
         reconstruction = cross_entropy(logits[known].log_softmax(dim=1), own[known]) if bool(known.any()) else logits.sum() * 0
         loss = self.config.reconstruction * reconstruction
         stats = {"reconstruction": reconstruction}
@@ -137,6 +147,16 @@ class MapperTask:
         own = self.engine.clusters({step.resolution: step.map for step in steps}).probs
         return own, self._one_hot(self.segmenter.read([step.map for step in steps]))
 
+    @torch.no_grad()
+    def _foreign(self, labels: torch.Tensor, sources: list[torch.Generator], info: StepInfo) -> torch.Tensor:
+        """Make masks that no sample has: composed from those of samples [B, H, W], and, with pictures, half as these are read."""
+        if self.pictures is None:
+            return compose_masks(labels, len(self.label_set), sources)
+        drawn = draw_pictures(self.pictures, [generator_for(info.seed, i, stream=PICTURE_STREAM) for i in info.sample_ids])
+        read = self.engine.reader.read(drawn.to(self.engine.device))
+        plain = torch.tensor([i % 2 == 0 for i in info.sample_ids], device=read.device)[:, None, None]
+        return torch.where(plain, read, compose_masks(read, len(self.label_set), sources))
+
     def _one_hot(self, labels: torch.Tensor) -> torch.Tensor:
         return whole_mask(labels, len(self.label_set))
 
@@ -167,19 +187,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what only this trainer takes."""
     parser.add_argument("--model", type=Path, required=True, help="model folder with all other parts; the mapper is written there")
     parser.add_argument("--width", type=int, default=48, help="channels of the mapper (default: 48)")
+    words = "cache of training pictures, whose classes the model's reader reads for masks to follow (default: masks of samples alone)"
+    parser.add_argument("--data", type=Path, help=words)
     parser.add_argument("--fresh", action="store_true", help="start anew, whatever the model folder holds")
 
 
 def main(args: argparse.Namespace) -> int:
     """Train as `python -m sisgen train mapper` asks."""
-    task = open_mapper(args.model, pick_device(args.device), width=args.width, fresh=args.fresh, seed=args.seed)
+    pictures = None if args.data is None else PortraitCache(args.data)
+    task = open_mapper(args.model, pick_device(args.device), width=args.width, fresh=args.fresh, seed=args.seed, pictures=pictures)
     seen = start(task, args, task.config, images=12_000, batch=8)
     if seen is not None:
         export_mapper(args.model, task, {"seed": args.seed, "images_seen": seen})
     return finish()
 
 
-def open_mapper(model: Path, device: torch.device, *, width: int = 48, fresh: bool = False, seed: int = 0) -> MapperTask:
+def open_mapper(
+    model: Path, device: torch.device, *, width: int = 48, fresh: bool = False, seed: int = 0, pictures: Pictures | None = None
+) -> MapperTask:
     """Prepare the training of a model's mapper, which goes on from the one that is there where that one has the same sizes.
 
     Args:
@@ -188,6 +213,7 @@ def open_mapper(model: Path, device: torch.device, *, width: int = 48, fresh: bo
         width: channels of the mapper.
         fresh: start anew, whatever the folder holds.
         seed: of the weights.
+        pictures: real ones, whose masks are followed, too.
 
     Raises:
         TrainingError: a part is missing.
@@ -209,7 +235,7 @@ def open_mapper(model: Path, device: torch.device, *, width: int = 48, fresh: bo
     if not fresh and has_part(model, "mapper_mask", {}) and content.get("mappers", {}).get("mask") == to_dict(mapper.config):
         load_part(model, "mapper_mask", mapper)
     engine = RearrangeEngine(generator, clusters, rearranger, mapper, reader).to(device)
-    return MapperTask(MapperTrainConfig(mapper=mapper.config), engine, segmenter.to(device), label_set)
+    return MapperTask(MapperTrainConfig(mapper=mapper.config), engine, segmenter.to(device), label_set, pictures)
 
 
 def export_mapper(model: Path, task: MapperTask, notes: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,31 @@ def test_scribbles_of_composed_masks_show_classes_where_no_sample_has_them(compl
     assert float((wanted == pairs.labels)[strokes].float().mean()) > 0.6  # strokes wobble over borders
 
 
+class Flat:
+    """Pictures of one colour each, by index."""
+
+    def __len__(self) -> int:
+        return 5
+
+    def images(self, indices: Sequence[int]) -> torch.Tensor:
+        return torch.stack([torch.full((3, 32, 32), i / 4 - 0.5) for i in indices])
+
+
+def test_half_of_the_scribbles_are_drawn_over_training_pictures(complete: Path) -> None:
+    from sisgen.train.loop import generator_for
+
+    mixed = make_task(complete, "scribble")
+    mixed.pictures = Flat()
+    samples = mixed._samples([generator_for(0, i) for i in range(12)])
+    flat = [bool((image == image[0, 0, 0]).all()) for image in samples.images]
+    assert 2 <= sum(flat) <= 10
+    assert torch.equal(samples.labels[flat], mixed.engine.reader.read(samples.images[flat]))
+    one = flat.index(False)
+    again = mixed._samples([generator_for(0, one)])
+    assert torch.allclose(again.images, samples.images[one : one + 1], atol=1e-5)
+    assert math.isfinite(mixed.step(info(0, 4))["labels"])
+
+
 def test_the_edges_alone_teach_the_mapper(complete: Path) -> None:
     task = make_task(complete, "canny")
     object.__setattr__(task.config, "stage_two", 0.0)
@@ -140,6 +166,8 @@ def test_the_command_writes_mappers_that_the_pipeline_reads(complete: Path, tmp_
     # Another run's folder, a network that is not there.
     assert train(model, tmp_path / "hed", "--kind", "sketch", "--width", "8") == 2
     assert "holds a run of 'hed_mapper'" in capsys.readouterr().err
+    assert train(model, tmp_path / "hed2", "--kind", "hed", "--data", str(tmp_path)) == 2
+    assert "--data is for --kind scribble alone, but --kind is hed; leave it out." in capsys.readouterr().err
     assert train(model, tmp_path / "depth", "--kind", "depth", "--depth", str(tmp_path / "gone")) == 2
     assert "does not exist" in capsys.readouterr().err
 

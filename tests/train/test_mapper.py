@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sisgen.io.configs import from_dict, read_json, write_json
 from sisgen.io.weights import read_weights
 from sisgen.pipeline import Pipeline
 from sisgen.proxy.mapper import MaskMapper
-from sisgen.train.loop import LoopConfig, StepInfo, load_newest_state, run_loop
+from sisgen.train.loop import LoopConfig, StepInfo, generator_for, load_newest_state, run_loop
 from sisgen.train.mapper import MapperTask, MapperTrainConfig
 from sisgen.train.segmenter import load_segmenter
 from sisgen.types import LabelSet
@@ -57,6 +58,27 @@ def test_the_picture_alone_teaches_the_mapper(complete: Path) -> None:
     for _ in range(12):
         task.step(fixed)
     assert task.step(fixed)["picture"] < first
+
+
+class Noise:
+    """Pictures of noise, by index."""
+
+    def __len__(self) -> int:
+        return 5
+
+    def images(self, indices: Sequence[int]) -> torch.Tensor:
+        return torch.stack([torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(i)).clamp(-1, 1) for i in indices])
+
+
+def test_training_pictures_bring_masks_as_the_reader_reads_them(complete: Path) -> None:
+    task = make_task(complete, stage_two=0.0)
+    task.pictures = Noise()
+    sources = [generator_for(0, i, stream=3) for i in range(6)]
+    of_samples = task._pairs(sources)[1].argmax(dim=1)
+    masks = task._foreign(of_samples, sources, info(0, 4))
+    known = task.engine.reader.read(torch.cat([(images := Noise().images(range(5))), images.flip(3)]))
+    assert [any(torch.equal(mask, one) for one in known) for mask in masks] == [True, False] * 3
+    assert math.isfinite(task.step(info(0, 4))["picture"])
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(complete: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from sisgen.errors import CheckpointError
 from sisgen.generators.discriminator import Discriminator
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.hub import find_model
@@ -56,7 +57,15 @@ def has_part(folder: str | Path, stem: str, configs: Mapping[str, Any]) -> bool:
     if not path.exists() or not (Path(folder) / f"{stem}.safetensors").exists():
         return False
     content = read_json(path)
-    return all(content.get(key) == to_dict(config) for key, config in configs.items())
+    return all(is_config(content.get(key), config) for key, config in configs.items())
+
+
+def is_config(data: Any, config: Any) -> bool:
+    """Tell whether what `json` gave means this config; keys that are younger than the data take their defaults."""
+    try:
+        return isinstance(data, dict) and from_dict(type(config), data) == config
+    except CheckpointError:
+        return False
 
 
 def generator_sha256(model: str | Path) -> str | None:

@@ -35,7 +35,7 @@ from sisgen.nets.segmenter import Segmenter
 from sisgen.pipeline import Pipeline
 from sisgen.proxy.drawing_mapper import DRAWING_KINDS, DrawingMapper, DrawingMapperConfig
 from sisgen.proxy.mapper import whole_mask
-from sisgen.train.checkpoints import export_parts, has_part, load_part, training_notes
+from sisgen.train.checkpoints import export_parts, has_part, is_config, load_part, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.compositions import compose_masks
 from sisgen.train.descent import descend, rate_factor
@@ -359,7 +359,7 @@ def open_drawing_mapper(
         torch.manual_seed(seed)
         mapper = DrawingMapper(sizes)
     stem, known = f"mapper_{kind}", read_json(model / "config.json").get("drawing_mappers", {})
-    if not fresh and has_part(model, stem, {}) and known.get(kind) == to_dict(sizes):
+    if not fresh and has_part(model, stem, {}) and is_config(known.get(kind), sizes):
         load_part(model, stem, mapper)
     segmenter = load_segmenter(model)[0].to(device) if kind == "scribble" else None
     config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, lr=lr, stage_two=stage_two)

@@ -32,7 +32,7 @@ from sisgen.nets.segmenter import Segmenter
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
 from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig, whole_mask
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
-from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part, training_notes
+from sisgen.train.checkpoints import export_parts, has_part, is_config, load_generator, load_part, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.compositions import compose_masks
 from sisgen.train.descent import descend, rate_factor
@@ -232,7 +232,7 @@ def open_mapper(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         mapper = MaskMapper(_mapper_config(segmenter, clusters, label_set, width))
-    if not fresh and has_part(model, "mapper_mask", {}) and content.get("mappers", {}).get("mask") == to_dict(mapper.config):
+    if not fresh and has_part(model, "mapper_mask", {}) and is_config(content.get("mappers", {}).get("mask"), mapper.config):
         load_part(model, "mapper_mask", mapper)
     engine = RearrangeEngine(generator, clusters, rearranger, mapper, reader).to(device)
     return MapperTask(MapperTrainConfig(mapper=mapper.config), engine, segmenter.to(device), label_set, pictures)

@@ -14,7 +14,8 @@ from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.io.configs import from_dict, read_json, to_dict
 from sisgen.io.files import sha256_of
 from sisgen.proxy.clusters import ProxyConfig
-from sisgen.train.checkpoints import export_parts, has_part, load_discriminator, load_generator, load_part
+from sisgen.proxy.drawing_mapper import DrawingMapperConfig
+from sisgen.train.checkpoints import export_parts, has_part, is_config, load_discriminator, load_generator, load_part
 
 
 def test_parts_are_added_one_by_one_with_their_checksums(tmp_path: Path) -> None:
@@ -45,6 +46,14 @@ def test_an_altered_part_is_refused(tmp_path: Path) -> None:
     (tmp_path / "part.safetensors").write_bytes(data)
     with pytest.raises(CheckpointError, match="SHA-256 differs"):
         load_part(tmp_path, "part", nn.Linear(4, 4))
+
+
+def test_a_config_that_is_older_than_a_key_means_its_default() -> None:
+    config = DrawingMapperConfig(channels=1, num_clusters=5, resolution=32, proxy_resolution=16)
+    older = {key: value for key, value in to_dict(config).items() if key != "completes"}
+    assert len(older) < len(to_dict(config)) and is_config(older, config)
+    assert not is_config(older, replace(config, completes=True)) and not is_config({**older, "width": 7}, config)
+    assert not any(is_config(data, config) for data in (None, [], {}, {**older, "unknown": 1}))
 
 
 def test_a_part_counts_only_with_the_same_configs(tiny_model: Path, tmp_path: Path) -> None:

@@ -52,12 +52,26 @@ def load_fitting(folder: str | Path, stem: str, module: nn.Module) -> list[str]:
 
 
 def has_part(folder: str | Path, stem: str, configs: Mapping[str, Any]) -> bool:
-    """Tell whether a model folder has a part that was made with these configs (key of `config.json` -> config)."""
+    """Tell whether a model folder has a part that was made with these configs.
+
+    Args:
+        folder: of the model; it may lack a `config.json`.
+        stem: name of the part's file.
+        configs: key of `config.json` -> config; "mappers.mask" is the key "mask" of what "mappers" holds.
+    """
     path = Path(folder) / "config.json"
     if not path.exists() or not (Path(folder) / f"{stem}.safetensors").exists():
         return False
     content = read_json(path)
-    return all(is_config(content.get(key), config) for key, config in configs.items())
+    return all(is_config(_entry(content, key), config) for key, config in configs.items())
+
+
+def _entry(content: Mapping[str, Any], key: str) -> Any:
+    """Give what a dotted key names; `None` where that is not there."""
+    *groups, last = key.split(".")
+    for group in groups:
+        content = content.get(group) or {}
+    return content.get(last)
 
 
 def is_config(data: Any, config: Any) -> bool:

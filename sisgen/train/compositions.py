@@ -56,6 +56,14 @@ def compose_masks(
     return torch.where(on_top, labels, composed)
 
 
+def compose_some(labels: torch.Tensor, num_labels: int, sources: Sequence[torch.Generator], chosen: Sequence[bool]) -> torch.Tensor:
+    """Compose the chosen masks of a batch int64 [B, H, W] as `compose_masks` does; the others stay as they are."""
+    if not any(chosen):
+        return labels
+    anew = torch.tensor(chosen, device=labels.device)
+    return torch.where(anew[:, None, None], compose_masks(labels, num_labels, sources), labels)
+
+
 def _shares(labels: torch.Tensor, num_labels: int) -> torch.Tensor:
     counts = torch.stack([torch.bincount(mask.flatten(), minlength=num_labels) for mask in labels.cpu()])
     return counts / labels[0].numel()

@@ -26,7 +26,7 @@ from sisgen.nets.edges import load_edges
 from sisgen.nets.pyramid import pyramid_distance
 from sisgen.nets.reader import Reader
 from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet
-from sisgen.train.checkpoints import export_parts, has_part, is_config, load_generator, load_part, training_notes
+from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
 from sisgen.train.drawings.sketches import edge_view
@@ -207,4 +207,4 @@ def export_baseline(folder: Path, task: BaselineTask, notes: Mapping[str, Any], 
 
 
 def _is_there(folder: Path, kind: str, config: EncoderConfig) -> bool:
-    return has_part(folder, f"baseline_{kind}", {}) and is_config(read_json(folder / "config.json").get("baselines", {}).get(kind), config)
+    return has_part(folder, f"baseline_{kind}", {f"baselines.{kind}": config})

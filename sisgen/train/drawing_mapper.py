@@ -35,13 +35,13 @@ from sisgen.nets.segmenter import Segmenter
 from sisgen.pipeline import Pipeline
 from sisgen.proxy.drawing_mapper import DRAWING_KINDS, DrawingMapper, DrawingMapperConfig
 from sisgen.proxy.mapper import whole_mask
-from sisgen.train.checkpoints import export_parts, has_part, is_config, load_part, training_notes
+from sisgen.train.checkpoints import export_parts, has_part, load_part, training_notes
 from sisgen.train.command import finish, start
-from sisgen.train.compositions import compose_masks
+from sisgen.train.compositions import compose_some
 from sisgen.train.descent import descend, rate_factor
 from sisgen.train.distributed import Processes
 from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
-from sisgen.train.drawings.sketches import edge_view
+from sisgen.train.drawings.sketches import edge_difference
 from sisgen.train.gan import Pictures, draw_pictures
 from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.labelled_samples import run_hypercolumn
@@ -239,9 +239,7 @@ class DrawingMapperTask:
         own = None if samples.own is None else torch.where(moved, warp_maps(samples.own, grid), samples.own)
         images = torch.where(moved, warp_maps(samples.images, grid), samples.images)
         labels = torch.where(moved[:, 0], warp_labels(samples.labels, grid), samples.labels)
-        if any(composed):
-            anew = torch.tensor(composed, device=grid.device)
-            labels = torch.where(anew[:, None, None], compose_masks(labels, len(self.label_set), sources), labels)
+        labels = compose_some(labels, len(self.label_set), sources, composed)
         return DrawnPairs(own=own, images=images, labels=labels, drawings=self.source.draw(images, labels, sources))
 
     def _read_whole(self, labels: torch.Tensor) -> ProxyMask:
@@ -256,7 +254,7 @@ class DrawingMapperTask:
         terms = {"picture": label_loss(read, pairs.labels, self.weights, 0.5), "accuracy": accuracy}
         if self.config.kind in EDGE_KINDS:
             small = F.adaptive_avg_pool2d(image, pairs.images.shape[-1])
-            terms["edges"] = (edge_view(small) - edge_view(pairs.images)).abs().mean()
+            terms["edges"] = edge_difference(small, pairs.images)
         return terms
 
     @torch.no_grad()
@@ -358,8 +356,8 @@ def open_drawing_mapper(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         mapper = DrawingMapper(sizes)
-    stem, known = f"mapper_{kind}", read_json(model / "config.json").get("drawing_mappers", {})
-    if not fresh and has_part(model, stem, {}) and is_config(known.get(kind), sizes):
+    stem = f"mapper_{kind}"
+    if not fresh and has_part(model, stem, {f"drawing_mappers.{kind}": sizes}):
         load_part(model, stem, mapper)
     segmenter = load_segmenter(model)[0].to(device) if kind == "scribble" else None
     config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, lr=lr, stage_two=stage_two)

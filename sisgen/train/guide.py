@@ -17,7 +17,7 @@ from sisgen.io.configs import from_dict, read_json
 from sisgen.nets.reader import Reader
 from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig, whole_mask
 from sisgen.train.checkpoints import load_part
-from sisgen.train.compositions import compose_masks
+from sisgen.train.compositions import compose_some
 from sisgen.train.judges import load_reader
 from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.loop import generator_for
@@ -49,10 +49,8 @@ class Guide:
     def compose(self, labels: torch.Tensor, seed: int, sample_ids: Sequence[int]) -> torch.Tensor:
         """Compose some of the masks int64 [B, H, W] of samples with these running ids."""
         sources = [generator_for(seed, i, stream=COMPOSED_STREAM) for i in sample_ids]
-        chosen = torch.tensor([float(torch.rand(1, generator=g)) < self.composed for g in sources], device=labels.device)
-        if not bool(chosen.any()):
-            return labels
-        return torch.where(chosen[:, None, None], compose_masks(labels, self.mapper.config.num_labels, sources), labels)
+        chosen = [float(torch.rand(1, generator=g)) < self.composed for g in sources]
+        return compose_some(labels, self.mapper.config.num_labels, sources, chosen)
 
     @torch.no_grad()
     def proxy_of(self, labels: torch.Tensor) -> torch.Tensor:

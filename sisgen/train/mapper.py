@@ -32,9 +32,9 @@ from sisgen.nets.segmenter import Segmenter
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
 from sisgen.proxy.mapper import MaskMapper, MaskMapperConfig, whole_mask
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
-from sisgen.train.checkpoints import export_parts, has_part, is_config, load_generator, load_part, training_notes
+from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part, training_notes
 from sisgen.train.command import finish, start
-from sisgen.train.compositions import compose_masks
+from sisgen.train.compositions import compose_masks, compose_some
 from sisgen.train.descent import descend, rate_factor
 from sisgen.train.distributed import Processes
 from sisgen.train.gan import Pictures, draw_pictures
@@ -154,8 +154,7 @@ class MapperTask:
             return compose_masks(labels, len(self.label_set), sources)
         drawn = draw_pictures(self.pictures, [generator_for(info.seed, i, stream=PICTURE_STREAM) for i in info.sample_ids])
         read = self.engine.reader.read(drawn.to(self.engine.device))
-        plain = torch.tensor([i % 2 == 0 for i in info.sample_ids], device=read.device)[:, None, None]
-        return torch.where(plain, read, compose_masks(read, len(self.label_set), sources))
+        return compose_some(read, len(self.label_set), sources, [i % 2 == 1 for i in info.sample_ids])
 
     def _one_hot(self, labels: torch.Tensor) -> torch.Tensor:
         return whole_mask(labels, len(self.label_set))
@@ -232,7 +231,7 @@ def open_mapper(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         mapper = MaskMapper(_mapper_config(segmenter, clusters, label_set, width))
-    if not fresh and has_part(model, "mapper_mask", {}) and is_config(content.get("mappers", {}).get("mask"), mapper.config):
+    if not fresh and has_part(model, "mapper_mask", {"mappers.mask": mapper.config}):
         load_part(model, "mapper_mask", mapper)
     engine = RearrangeEngine(generator, clusters, rearranger, mapper, reader).to(device)
     return MapperTask(MapperTrainConfig(mapper=mapper.config), engine, segmenter.to(device), label_set, pictures)

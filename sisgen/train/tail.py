@@ -45,7 +45,7 @@ from sisgen.train.command import finish, start
 from sisgen.train.critics import Judged, PixelCritic, pull_over_push
 from sisgen.train.descent import descend, rate_factor
 from sisgen.train.distributed import Processes
-from sisgen.train.drawings.sketches import edge_view
+from sisgen.train.drawings.sketches import edge_difference
 from sisgen.train.ema import update_ema
 from sisgen.train.fitting import load_clusters
 from sisgen.train.gan import Pictures, draw_pictures
@@ -56,6 +56,7 @@ from sisgen.train.rearranger_losses import cross_entropy, feature_distance
 from sisgen.train.warmup import BALANCE_INTERVAL, ENCODER_FILE, MAPPING_FILE, LossWeights
 from sisgen.types import Features, ProxyMask
 
+BATCH = 8  # pictures a step, over all processes
 CRITIC_FILE = "tail_critic"
 LOOKS_AT_ALL = ("segmenter",)  # parts that read features behind the cut, and have to be trained anew
 
@@ -166,7 +167,7 @@ class TailTask:
         mask = cross_entropy(current.probs.clamp_min(1e-8).log(), target.probs)
         difference, g_loss, d_loss = self._judge(fake, real, info.step)
         push = float(self.weights.balance[0]) * self.config.adversarial
-        edges = (edge_view(driven[:half]) - edge_view(decoded.detach())).abs().mean()
+        edges = edge_difference(driven[:half], decoded.detach())
         loss = difference + push * g_loss + self.config.keep * keep + self.config.mask * mask + self.config.edges * edges
         stats = {"difference": difference, "keep": keep, "mask": mask, "edges": edges, "g_loss": g_loss, "d_loss": d_loss}
         if self.guide is not None and classes is not None:
@@ -277,9 +278,9 @@ def main(args: argparse.Namespace) -> int:
     for stem, words, trainer in ((ENCODER_FILE, "a warm start's encoder", "warmup"), ("rearranger", "a rearranger", "rearranger")):
         if not has_part(args.model, stem, {}):
             raise TrainingError(f"The model {args.model} must have {words}, but it has none; run `train {trainer}` first.")
-    processes = Processes().size
-    if args.batch is not None and args.batch < 2 * processes:
-        raise TrainingError(f"--batch must be at least {2 * processes}, two pictures a process, but it is {args.batch}; give a larger one.")
+    batch, least = args.batch or BATCH, 2 * Processes().size
+    if batch < least:
+        raise TrainingError(f"--batch must be at least {least}, two pictures a process, but it is {batch}; give a larger one.")
     generator = load_generator(args.model).to(device)
     encoder, mapping = PictureEncoder(generator.config), MappingNetwork(generator.config)
     with torch.random.fork_rng(devices=[]):
@@ -310,7 +311,7 @@ def main(args: argparse.Namespace) -> int:
         pictures=PortraitCache(args.data),
         guide=load_guide(args.model, device, knows_pictures=not args.read_decoded),
     )
-    seen = start(task, args, config, images=24_000, batch=8)
+    seen = start(task, args, config, images=24_000, batch=BATCH)
     if seen is not None:
         export_tail(args.model, task, {"seed": args.seed, "images_seen": seen})
     return finish()

@@ -112,6 +112,11 @@ def _borders(labels: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
     return result[:, None].float()
 
 
+def edge_difference(images: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Tell how far the edges of pictures [B, 3, H, W] are from those of others, whatever the colours: a scalar in [0, 1)."""
+    return (edge_view(images) - edge_view(wanted)).abs().mean()
+
+
 def edge_view(images: torch.Tensor) -> torch.Tensor:
     """Show where edges are, whatever the colours, with a gradient everywhere: [B, 3, H, W] -> [B, 1, H, W] in [0, 1)."""
     strength = edge_strength(gaussian_blur(luminance(images), 1.0))

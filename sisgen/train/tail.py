@@ -57,6 +57,8 @@ from sisgen.train.warmup import BALANCE_INTERVAL, ENCODER_FILE, MAPPING_FILE, Lo
 from sisgen.types import Features, ProxyMask
 
 BATCH = 8  # pictures a step, over all processes
+LEARNING_RATE = 1e-3
+REARRANGER_RATE = 0.3  # of the blocks' rate
 CRITIC_FILE = "tail_critic"
 LOOKS_AT_ALL = ("segmenter",)  # parts that read features behind the cut, and have to be trained anew
 
@@ -65,8 +67,7 @@ LOOKS_AT_ALL = ("segmenter",)  # parts that read features behind the cut, and ha
 class TailConfig:
     """How the blocks behind the cut are trained."""
 
-    lr: float = 1e-3
-    rearranger_lr: float = 3e-4
+    lr: float = LEARNING_RATE  # of the blocks; the rearranger learns at a fixed share of it
     adversarial: float = 0.7  # pull of the critic on a picture, relative to that of the difference
     critic_lr: float = 2e-3
     r1_gamma: float = 0.003  # of a patch; overlapping ones add up
@@ -114,7 +115,7 @@ class TailTask:
         self.rearranger_weights = [p for name, p in rearranger.named_parameters() if not name.startswith(("tokens.", "fine_tokens."))]
         for weight in self.tail_weights:
             weight.requires_grad_()
-        self.rates = (config.lr, config.rearranger_lr)
+        self.rates = (config.lr, REARRANGER_RATE * config.lr)
         groups = [{"params": part, "lr": lr} for part, lr in zip((self.tail_weights, self.rearranger_weights), self.rates)]
         self.optimizer = torch.optim.Adam(groups, betas=(0.5, 0.99))
         self.critic = PixelCritic(critic, self.processes, lr=config.critic_lr, r1_gamma=config.r1_gamma, r1_interval=config.r1_interval)
@@ -267,6 +268,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--squeezenet", type=Path, required=True, help="folder of SqueezeNet, for the perceptual distance")
     parser.add_argument("--width", type=int, help="channels of the last block, where it should become wider (default: as it is)")
     parser.add_argument("--adversarial", type=float, default=0.7, help="pull of the critic (default: 0.7)")
+    words = "learning rate of the blocks, a fraction of it for a tail that goes on (default: %(default)s); the rearranger's follows"
+    parser.add_argument("--lr", type=float, default=LEARNING_RATE, help=words)
     words = "read classes from decoded pictures, where the model's reader knows samples alone (default: from the pictures)"
     parser.add_argument("--read-decoded", action="store_true", help=words)
     parser.add_argument("--bf16", action="store_true", help="bfloat16, on a GPU or on a CPU with AMX")
@@ -278,6 +281,8 @@ def main(args: argparse.Namespace) -> int:
     for stem, words, trainer in ((ENCODER_FILE, "a warm start's encoder", "warmup"), ("rearranger", "a rearranger", "rearranger")):
         if not has_part(args.model, stem, {}):
             raise TrainingError(f"The model {args.model} must have {words}, but it has none; run `train {trainer}` first.")
+    if not 0 < args.lr <= 1:
+        raise TrainingError(f"--lr must lie in (0, 1], but it is {args.lr}; give a rate such as {LEARNING_RATE}.")
     batch, least = args.batch or BATCH, 2 * Processes().size
     if batch < least:
         raise TrainingError(f"--batch must be at least {least}, two pictures a process, but it is {batch}; give a larger one.")
@@ -298,7 +303,7 @@ def main(args: argparse.Namespace) -> int:
     for network in (generator, encoder, critic):
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    config = TailConfig(adversarial=args.adversarial, bf16=args.bf16)
+    config = TailConfig(lr=args.lr, adversarial=args.adversarial, bf16=args.bf16)
     task = TailTask(
         config,
         generator,

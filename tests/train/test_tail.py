@@ -58,7 +58,7 @@ def started(tiny_model: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def make_task(model: Path, *, guided: bool = False) -> TailTask:
+def make_task(model: Path, *, guided: bool = False, lr: float = 5e-3) -> TailTask:
     generator = load_generator(model)
     encoder = PictureEncoder(generator.config)
     load_part(model, ENCODER_FILE, encoder)
@@ -66,7 +66,7 @@ def make_task(model: Path, *, guided: bool = False) -> TailTask:
     load_part(model, "rearranger", rearranger)
     torch.manual_seed(0)
     return TailTask(
-        TailConfig(lr=5e-3, r1_interval=2),
+        TailConfig(lr=lr, r1_interval=2),
         widen_last(generator, 12),
         load_clusters(model),
         rearranger,
@@ -190,6 +190,25 @@ def test_the_command_widens_the_model_and_keeps_what_still_belongs_to_it(started
     assert elsewhere == {"segmenter"} and generator_sha256(started) != before
     assert torch.equal(read_weights(started / "generator.safetensors")["synthesis.b8.conv1.weight"], head)
     assert Pipeline.from_pretrained(started, device="cpu")(None, seeds=[1]).images.shape == (1, 3, 32, 32)
+
+
+def test_the_rate_holds_for_blocks_and_rearranger_alike(started: Path) -> None:
+    moved = []
+    for lr in (1e-2, 1e-3):
+        task = make_task(started, lr=lr)
+        parts = (task.tail_weights, task.rearranger_weights)
+        before = [[p.detach().clone() for p in part] for part in parts]
+        task.step(info(0))
+        moved.append([max(float((p.detach() - old).abs().max()) for p, old in zip(*pair)) for pair in zip(parts, before)])
+    for fast, slow in zip(*moved):  # Adam's first step is as long as the rate
+        assert fast == pytest.approx(10 * slow, rel=0.05)
+
+
+@pytest.mark.parametrize("lr", ["0", "-0.001", "nan", "2"])
+def test_a_rate_that_cannot_be_is_refused(started: Path, tmp_path: Path, lr: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "tail", "--model", started, "--data", tmp_path, "--squeezenet", SQUEEZENET, "--out", tmp_path / "run", f"--lr={lr}"]
+    assert main([str(word) for word in words]) == 2
+    assert f"--lr must lie in (0, 1], but it is {float(lr)}; give a rate such as 0.001." in capsys.readouterr().err
 
 
 def test_a_model_without_an_encoder_is_refused(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

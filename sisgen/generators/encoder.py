@@ -33,6 +33,13 @@ class PictureEncoder(nn.Module):
         self.hidden = EqualLinear(config.channels["4"] * 16, 256, activation=True)
         self.out = EqualLinear(256, 2 * config.z_dim)
 
+    @torch.no_grad()
+    def narrow(self, nats: float) -> None:
+        """Begin with latents as precise as `nats` a dimension allow: log-variances near -2 * nats, whatever the picture."""
+        mean, log_variance = self.out.weight.chunk(2)
+        log_variance.mul_(0.1)
+        self.out.bias[len(mean) :] = -2 * nats
+
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x = image if self.unpack == 1 else F.pixel_unshuffle(image, self.unpack)
         if torch.is_autocast_enabled(x.device.type):

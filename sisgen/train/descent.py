@@ -1,4 +1,4 @@
-"""One step down a loss, as the trainers of rearranger, mappers and encoders take it, and how its length follows the run."""
+"""One step down a loss, as most trainers take it, and how its length follows the run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from sisgen.errors import TrainingError
 from sisgen.train.distributed import Processes
 
 LONGEST = 5.0  # gradient of all parameters together
@@ -16,6 +17,12 @@ WARMUP = 0.02  # share of a run over which the learning rate rises
 def rate_factor(progress: float, last: float) -> float:
     """Learning rate at a place of the run in [0, 1), as a share of the configured one: it rises over 2%, then falls to `last`."""
     return min(1.0, (progress + 1e-3) / WARMUP) * (1 - (1 - last) * progress)
+
+
+def check_rate(lr: float, usual: float) -> None:
+    """Refuse a learning rate outside (0, 1], and say which one is `usual`."""
+    if not 0 < lr <= 1:
+        raise TrainingError(f"--lr must lie in (0, 1], but it is {lr:g}; give a rate such as {usual:g}.")
 
 
 def descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], processes: Processes) -> None:

@@ -38,7 +38,7 @@ from sisgen.proxy.mapper import whole_mask
 from sisgen.train.checkpoints import export_parts, has_part, load_part, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.compositions import compose_some
-from sisgen.train.descent import descend, rate_factor
+from sisgen.train.descent import check_rate, descend, rate_factor
 from sisgen.train.distributed import Processes
 from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
 from sisgen.train.drawings.sketches import edge_difference
@@ -74,8 +74,7 @@ class DrawingMapperTrainConfig:
     warp: WarpConfig = field(default_factory=WarpConfig)
 
     def __post_init__(self) -> None:
-        if not 0 < self.lr < 1:
-            raise TrainingError(f"--lr must be above 0 and below 1, but it is {self.lr:g}; {LEARNING_RATE:g} is what most mappers take.")
+        check_rate(self.lr, LEARNING_RATE)
         if not 0 <= self.stage_two <= 1:
             raise TrainingError(f"--stage-two must be from 0 to 1, but it is {self.stage_two:g}; it is a share of the run.")
 

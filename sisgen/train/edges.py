@@ -27,12 +27,14 @@ from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.edges import EdgeConfig, EdgeNet, start_from_squeezenet
 from sisgen.train.checkpoints import export_parts, load_part, training_notes
 from sisgen.train.command import finish, start
+from sisgen.train.descent import check_rate
 from sisgen.train.distributed import Processes
 from sisgen.train.edge_data import CropConfig, EdgeData
 from sisgen.train.ema import update_ema
 from sisgen.train.loop import StepInfo
 
 SPLITS = {"train": ("train",), "trainval": ("train", "val")}
+LEARNING_RATE = 2e-3  # of new layers
 SHOWN = 6  # pictures in a sample grid
 SHOWN_SIDE = 320
 LICENSE = "CC-BY-NC-4.0; BSDS500 is for non-commercial research and education only"
@@ -46,7 +48,7 @@ class EdgeTrainConfig:
     crops: CropConfig = field(default_factory=CropConfig)
     split: str = "train"
     seed: int = 0
-    lr: float = 2e-3  # of new layers
+    lr: float = LEARNING_RATE
     trunk_lr: float = 1e-4  # of SqueezeNet's; its first layer stays as it is
     weight_decay: float = 1e-3
     warmup: int = 400  # images over which the learning rates rise
@@ -175,7 +177,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=sorted(SPLITS), default="train", help="trainval leaves nothing to choose by (default: train)")
     parser.add_argument("--squeezenet", type=Path, help="folder of SqueezeNet, whose features to start from (default: from scratch)")
     parser.add_argument("--start", type=Path, help="folder of an edge network to start from (default: none)")
-    parser.add_argument("--lr", type=float, default=2e-3, help="learning rate of new layers (default: %(default)s)")
+    parser.add_argument("--lr", type=float, default=LEARNING_RATE, help="learning rate of new layers (default: %(default)s)")
     parser.add_argument("--trunk-lr", type=float, default=1e-4, help="learning rate of SqueezeNet's layers (default: %(default)s)")
     parser.add_argument(
         "--crop", type=int, choices=range(64, 513, 16), default=256, metavar="64..512", help="side of a crop (default: 256)"
@@ -187,6 +189,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Train as `python -m sisgen train edges` asks."""
     device = pick_device(args.device)
+    check_rate(args.lr, LEARNING_RATE)
     data = EdgeData(BSDS(args.data), SPLITS[args.split], seed=args.seed)
     crops = CropConfig(size=args.crop)
     config = EdgeTrainConfig(crops=crops, split=args.split, seed=args.seed, lr=args.lr, trunk_lr=args.trunk_lr, bf16=args.bf16)

@@ -25,6 +25,7 @@ from sisgen.metrics.segmentation import ConfusionMeter, SegmentationScore
 from sisgen.nets.reader import PRESETS, Reader, ReaderConfig, preset
 from sisgen.train.checkpoints import load_generator, load_part
 from sisgen.train.command import finish, start
+from sisgen.train.descent import check_rate
 from sisgen.train.distributed import Processes
 from sisgen.train.ema import update_ema
 from sisgen.train.judges import export_reader, round_scores, write_judge_card
@@ -165,6 +166,7 @@ def main(args: argparse.Namespace) -> int:
         raise TrainingError("Training a reader needs either --data or --model, but both or neither came; give one of them.")
     device = pick_device(args.device)
     source, label_set = _open_source(args, device)
+    check_rate(args.lr, LEARNING_RATE)
     sizes, degrade_config = preset(args.preset, len(label_set)), DEGRADATIONS[args.preset]
     config = ReaderTrainConfig(reader=sizes, degrade=degrade_config, seed=args.seed, lr=args.lr, bf16=args.bf16)
     task = ReaderTask(config, source, label_set, device)

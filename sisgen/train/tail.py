@@ -43,7 +43,7 @@ from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_fitting, load_generator, load_part
 from sisgen.train.command import finish, start
 from sisgen.train.critics import Judged, PixelCritic, pull_over_push
-from sisgen.train.descent import descend, rate_factor
+from sisgen.train.descent import check_rate, descend, rate_factor
 from sisgen.train.distributed import Processes
 from sisgen.train.drawings.sketches import edge_difference
 from sisgen.train.ema import update_ema
@@ -281,8 +281,7 @@ def main(args: argparse.Namespace) -> int:
     for stem, words, trainer in ((ENCODER_FILE, "a warm start's encoder", "warmup"), ("rearranger", "a rearranger", "rearranger")):
         if not has_part(args.model, stem, {}):
             raise TrainingError(f"The model {args.model} must have {words}, but it has none; run `train {trainer}` first.")
-    if not 0 < args.lr <= 1:
-        raise TrainingError(f"--lr must lie in (0, 1], but it is {args.lr}; give a rate such as {LEARNING_RATE}.")
+    check_rate(args.lr, LEARNING_RATE)
     batch, least = args.batch or BATCH, 2 * Processes().size
     if batch < least:
         raise TrainingError(f"--batch must be at least {least}, two pictures a process, but it is {batch}; give a larger one.")

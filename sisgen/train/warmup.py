@@ -4,6 +4,9 @@ Adversarial training spends its first tens of thousands of pictures on finding w
 picture: an encoder with the discriminator's trunk gives z, mapping and synthesis give the picture back. The weight of the KL
 term follows a target, so that z of pictures comes near the normal latents that the generator is used with.
 
+Layers of equalized learning rate want a rate ten times that of a GAN here, and a calm start: small to-RGB weights and styles near
+one. With both, a few thousand pictures teach what took fifty thousand.
+
 Critics then look at decoded pictures and at pictures from the prior (after Larsen et al., VAE/GAN, ICML 2016): decoding keeps every kind
 of picture in reach, the critics make samples as sharp as pictures. The prior is the normal distribution of the latents that pictures have;
 `python -m sisgen train prior` afterwards teaches the mapping to bring a standard normal there.
@@ -39,6 +42,7 @@ from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages,
 from sisgen.train.checkpoints import export_parts, has_part, load_fitting, load_part, load_raw
 from sisgen.train.command import finish, start
 from sisgen.train.critics import Critic, FeatureCritic, Judged, PixelCritic, pull_over_push
+from sisgen.train.descent import check_rate, rate_factor
 from sisgen.train.ema import update_ema
 from sisgen.train.gan import PRESETS, GANConfig, GANTask, Pictures, start_sizes
 from sisgen.train.latents import RunningGaussian
@@ -48,6 +52,9 @@ from sisgen.train.proxies import WarpConfig, warp_grid, warp_maps
 ENCODER_FILE = "warmup_encoder"
 MAPPING_FILE = "warmup_mapping"  # from the encoder's latents, where the generator's own mapping begins at a standard normal
 CUT = 32  # resolution behind which layers take the style of a warped copy
+LEARNING_RATE = 2e-2  # of synthesis
+MAPPING_RATE = 10.0  # of the mapping's layers, relative to it: theirs are scaled to a hundredth
+ENCODER_RATE = 0.5
 BALANCE_INTERVAL = 16  # steps between measurements of the critics' weights
 
 
@@ -56,7 +63,7 @@ class WarmupConfig:
     """How the generator is warmed up."""
 
     gan: GANConfig = field(default_factory=GANConfig)
-    lr: float = 2e-3
+    lr: float = LEARNING_RATE  # of synthesis; mapping and encoder follow
     adversarial: float = 0.0  # pull of the discriminator on a decoded picture, relative to that of the difference; 0 = none
     projected: float = 0.0  # the same of a critic of SqueezeNet's features
     projected_lr: float = 5e-4
@@ -67,6 +74,16 @@ class WarmupConfig:
     ema_half_life: float = 2_000.0
     kl_target: float = 1.4  # nats a latent dimension
     kl_rate: float = 0.01  # speed of the KL weight
+
+
+@torch.no_grad()
+def calm(generator: StyleGAN2) -> None:
+    """Let a new generator begin near grey, with little style: what decodes learns from there without unlearning noise first."""
+    for name, parameter in generator.synthesis.named_parameters():
+        if name.endswith("torgb.weight"):
+            parameter.mul_(0.1)
+        elif name.endswith(("conv0.affine.weight", "conv1.affine.weight")):
+            parameter.mul_(0.2)
 
 
 class LossWeights(nn.Module):
@@ -112,19 +129,25 @@ class WarmupTask(GANTask):
         self.warmup = config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            sizes, unpack = config.gan.generator, config.gan.unpack
+            sizes = config.gan.generator
             self.size = config.resolution or sizes.resolution
+            unpack = config.gan.unpack if self.size >= 8 * config.gan.unpack else 1
             if self.size < sizes.resolution:
-                unpack = 1
-                self.discriminator = Discriminator(self.size, sizes.channels)
+                self.discriminator = Discriminator(self.size, sizes.channels, unpack=unpack)
                 self.discriminator.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.encoder = PictureEncoder(sizes, self.size, unpack=unpack)
+            self.encoder.narrow(config.kl_target)
             projected = ProjectedDiscriminator()
         self.encoder.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         projected.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.squeezenet = None if squeezenet is None else squeezenet.to(self.device)
-        self.trained = [*self.encoder.parameters(), *self.generator.parameters()]
-        self.optimizer = torch.optim.Adam(self.trained, lr=config.lr, betas=(0.5, 0.99))
+        for generator in (self.generator, self.average):
+            calm(generator)
+        parts = ((self.generator.synthesis, 1.0), (self.generator.mapping, MAPPING_RATE), (self.encoder, ENCODER_RATE))
+        self.trained = [parameter for part, _ in parts for parameter in part.parameters()]
+        self.rates = [config.lr * share for _, share in parts]
+        groups = [{"params": list(part.parameters()), "lr": rate} for (part, _), rate in zip(parts, self.rates)]
+        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
         self.critics: dict[str, tuple[float, Critic]] = {}  # name -> weight, critic
         if config.adversarial > 0:
             gan = config.gan
@@ -167,6 +190,9 @@ class WarmupTask(GANTask):
         sources = [generator_for(info.seed, i) for i in info.sample_ids]
         real = self._shrink(self._real(sources))
         decoded = max(1, round(len(sources) * self.warmup.decoded))
+        factor = rate_factor(info.progress, 0.02)
+        for group, rate in zip(self.optimizer.param_groups, self.rates):
+            group["lr"] = rate * factor
 
         # Forward.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
@@ -270,6 +296,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="cache of pictures, from `python -m sisgen data`")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="thin", help="width; thin for CPUs, base for a GPU (default: thin)")
     parser.add_argument("--start", help="model to start from (default: from scratch)")
+    words = "learning rate of synthesis, less for one that goes on (default: %(default)s); mapping and encoder follow"
+    parser.add_argument("--lr", type=float, default=LEARNING_RATE, help=words)
     parser.add_argument("--adversarial", type=float, default=0.0, help="pull of the discriminator (default: 0, none)")
     parser.add_argument("--projected", type=float, default=0.0, help="pull of a critic of SqueezeNet's features (default: 0, none)")
     parser.add_argument("--kl", type=float, default=1.4, help="nats a latent dimension may carry; more is sharper (default: 1.4)")
@@ -294,9 +322,10 @@ def main(args: argparse.Namespace) -> int:
     sizes = start_sizes(args.start, cache.size, args.preset)
     gan = GANConfig(generator=sizes, unpack=2 if args.preset == "thin" else 1, bf16=device.type == "cuda" or args.bf16)
     _check_resolution(args.resolution, cache.size)
+    check_rate(args.lr, LEARNING_RATE)
     weights = {"resolution": args.resolution, "adversarial": args.adversarial, "projected": args.projected, "decoded": args.decoded}
     weights |= {"mixing": args.mixing}
-    config = WarmupConfig(gan=gan, kl_target=args.kl, ema_half_life=args.half_life, **weights)
+    config = WarmupConfig(gan=gan, lr=args.lr, kl_target=args.kl, ema_half_life=args.half_life, **weights)
     squeezenet = None if args.squeezenet is None else load_squeezenet(args.squeezenet, device)
     task = WarmupTask(config, cache, squeezenet, seed=args.seed, device=device)
     if args.start:

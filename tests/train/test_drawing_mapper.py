@@ -181,5 +181,5 @@ def test_a_source_checks_its_kind() -> None:
 
 @pytest.mark.parametrize(("setting", "value"), [("lr", 0.0), ("lr", math.nan), ("stage_two", 1.5)])
 def test_settings_out_of_range_are_refused(complete: Path, setting: str, value: float) -> None:
-    with pytest.raises(TrainingError, match=f"--{setting.replace('_', '-')} must be"):
+    with pytest.raises(TrainingError, match=f"--{setting.replace('_', '-')} must"):
         open_drawing_mapper(complete, "sketch", torch.device("cpu"), width=8, **{setting: value})

@@ -208,7 +208,7 @@ def test_the_rate_holds_for_blocks_and_rearranger_alike(started: Path) -> None:
 def test_a_rate_that_cannot_be_is_refused(started: Path, tmp_path: Path, lr: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "tail", "--model", started, "--data", tmp_path, "--squeezenet", SQUEEZENET, "--out", tmp_path / "run", f"--lr={lr}"]
     assert main([str(word) for word in words]) == 2
-    assert f"--lr must lie in (0, 1], but it is {float(lr)}; give a rate such as 0.001." in capsys.readouterr().err
+    assert f"--lr must lie in (0, 1], but it is {float(lr):g}; give a rate such as 0.001." in capsys.readouterr().err
 
 
 def test_a_model_without_an_encoder_is_refused(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,14 +11,14 @@ from killing import run_until_killed
 from sisgen.cli.main import main
 from sisgen.data.cache import PortraitCache, write_cache
 from sisgen.errors import TrainingError
-from sisgen.generators.stylegan2 import StyleGAN2Config
+from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.io.configs import read_json
 from sisgen.io.weights import read_weights
 from sisgen.nets.squeezenet import load_squeezenet
 from sisgen.train.checkpoints import load_discriminator, load_generator
 from sisgen.train.gan import GANConfig
 from sisgen.train.loop import LoopConfig, StepInfo, run_loop
-from sisgen.train.warmup import LossWeights, WarmupConfig, WarmupTask, pyramid_distance, silence
+from sisgen.train.warmup import ENCODER_RATE, MAPPING_RATE, LossWeights, WarmupConfig, WarmupTask, calm, pyramid_distance, silence
 
 SQUEEZENET = Path(__file__).parents[2] / "checkpoints" / "squeezenet"
 
@@ -30,10 +30,41 @@ def make_task(tiny_gan: dict[str, Any]) -> WarmupTask:
 
 def test_pictures_are_decoded_better_and_better(tiny_gan: dict[str, Any]) -> None:
     task = make_task(tiny_gan)
-    fixed = StepInfo(step=0, sample_ids=tuple(range(16)), batch_size=16, images_seen=0, total_images=640, seed=0)
-    stats = [task.step(fixed) for _ in range(40)]
+    fixed = {"sample_ids": tuple(range(16)), "batch_size": 16, "total_images": 640, "seed": 0}
+    stats = [task.step(StepInfo(step=i, images_seen=16 * i, **fixed)) for i in range(40)]
     assert all(math.isfinite(value) for line in stats for value in line.values())
-    assert stats[-1]["difference"] < 0.7 * stats[0]["difference"]
+    assert stats[-1]["difference"] < 0.5 * stats[0]["difference"]
+
+
+def test_rates_rise_and_fall_and_each_part_has_its_share(tiny_gan: dict[str, Any]) -> None:
+    task = make_task(tiny_gan)
+    sizes = []
+    for seen in (0, 64, 632):
+        before = [[p.detach().clone() for p in group["params"]] for group in task.optimizer.param_groups]
+        task.step(StepInfo(step=0, sample_ids=tuple(range(8)), batch_size=8, images_seen=seen, total_images=640, seed=0))
+        groups = zip(task.optimizer.param_groups, before)
+        sizes.append([max(float((p.detach() - old).abs().max()) for p, old in zip(group["params"], kept)) for group, kept in groups])
+    synthesis, mapping, encoder = sizes[0]  # Adam's first step is as long as the rate
+    assert synthesis == pytest.approx(5e-3 * 0.05, rel=0.05)
+    assert mapping == pytest.approx(MAPPING_RATE * synthesis, rel=0.05)
+    assert encoder == pytest.approx(ENCODER_RATE * synthesis, rel=0.05)
+    assert sizes[2][0] < 0.2 * sizes[1][0]
+
+
+@torch.no_grad()
+def test_a_new_generator_begins_calm_and_its_latents_as_precise_as_they_may_be(tiny_gan: dict[str, Any]) -> None:
+    task = make_task(tiny_gan)
+    ws = task.average.map(torch.randn(16, tiny_gan["SIZES"].z_dim))
+    loud = StyleGAN2(tiny_gan["SIZES"])
+    assert float(task.average(ws, noise_mode="none").std()) < 0.2 * float(loud(ws, noise_mode="none").std())
+    same = task.generator.state_dict()
+    assert all(torch.equal(value, same[name]) for name, value in task.average.state_dict().items())
+    kept = {name: value.clone() for name, value in loud.state_dict().items()}
+    calm(loud)
+    changed = {name for name, value in loud.state_dict().items() if not torch.equal(value, kept[name])}
+    assert changed == {name for name in kept if name.endswith(("torgb.weight", "conv0.affine.weight", "conv1.affine.weight"))}
+    _, log_variance = task.encoder(torch.rand(16, 3, task.size, task.size) * 2 - 1)
+    assert float((log_variance + 2 * task.warmup.kl_target).abs().max()) < 0.3
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tiny_gan: dict[str, Any], tmp_path: Path) -> None:
@@ -148,6 +179,14 @@ def test_training_grows_from_a_lower_resolution(tmp_path: Path) -> None:
     # What both resolutions share went on, what the finer one adds was made anew.
     a, b = (read_weights(tmp_path / name / "discriminator.safetensors") for name in ("low", "full"))
     assert 0 < float((a["b4.fc.weight"] - b["b4.fc.weight"]).abs().max()) < 0.05
+
+
+@pytest.mark.parametrize("lr", ["0", "-0.001", "nan", "2"])
+def test_a_rate_that_cannot_be_is_refused(tmp_path: Path, lr: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_cache(tmp_path, range(2), 16)
+    out = ["--out", str(tmp_path / "run"), "--export", str(tmp_path / "model")]
+    assert main(["train", "warmup", "--data", str(tmp_path), f"--lr={lr}", *out]) == 2
+    assert f"--lr must lie in (0, 1], but it is {float(lr):g}; give a rate such as 0.02." in capsys.readouterr().err
 
 
 def test_an_odd_resolution_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

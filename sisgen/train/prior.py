@@ -11,7 +11,7 @@ import argparse
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,7 +23,7 @@ from sisgen.errors import TrainingError
 from sisgen.generators.encoder import PictureEncoder
 from sisgen.generators.stylegan2 import MappingNetwork, StyleGAN2
 from sisgen.hub import CONFIG_FILE, find_model
-from sisgen.io.configs import read_json
+from sisgen.io.configs import read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.io.weights import read_shapes
 from sisgen.nets.flow import VelocityField, flow_loss, transport
@@ -33,7 +33,7 @@ from sisgen.train.command import finish, start
 from sisgen.train.ema import update_ema
 from sisgen.train.latents import encode_all
 from sisgen.train.loop import StepInfo, generator_for
-from sisgen.train.warmup import ENCODER_FILE, MAPPING_FILE
+from sisgen.train.warmup import ENCODER_FILE, MAPPING_FILE, decoder_mapping
 
 HELD_EVERY = 20  # one picture in so many is held out of the flow
 HELD_NOISE = 4_096  # latents that the mean of w and the scores are taken over
@@ -56,6 +56,7 @@ class PriorTask:
         generator: its mapping is replaced by the fitted one in `fitted`.
         teacher: mapping that starts at the encoder's latents.
         means, deviations: latents of pictures [N, 2, D], see `encode_all`.
+        layers: of the fitted mapping, which begins as a copy of the teacher where it is as deep; `None` = the teacher's.
     """
 
     name = "prior"
@@ -68,12 +69,14 @@ class PriorTask:
         means: torch.Tensor,
         deviations: torch.Tensor,
         *,
+        layers: int | None = None,
         seed: int = 0,
         device: torch.device | None = None,
     ) -> None:
         if len(means) < 2 * HELD_EVERY:
             raise TrainingError(f"A mapping is fitted to {2 * HELD_EVERY} pictures or more, but the cache has {len(means)}; add some.")
         self.config, self.device = config, device or torch.device("cpu")
+        self.sizes = replace(generator.config, num_mapping_layers=layers or teacher.num_layers)  # of the fitted generator
         self.generator = generator.to(self.device)
         self.teacher = teacher.to(self.device).requires_grad_(False)
         held = torch.arange(len(means), device=means.device) % HELD_EVERY == 0
@@ -82,8 +85,9 @@ class PriorTask:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.flow = VelocityField(means.shape[-1]).to(self.device)
+            mapping = MappingNetwork(self.sizes).to(self.device)
         self.flow_average = copy.deepcopy(self.flow).requires_grad_(False)
-        self.mapping = copy.deepcopy(self.teacher).requires_grad_(True)
+        self.mapping = mapping if mapping.num_layers != teacher.num_layers else copy.deepcopy(self.teacher).requires_grad_(True)
         self.average = copy.deepcopy(self.mapping).requires_grad_(False)
         self.flow_optimizer = torch.optim.Adam(self.flow.parameters(), lr=config.lr)
         self.optimizer = torch.optim.Adam(self.mapping.parameters(), lr=config.mapping_lr, betas=(0.9, 0.99))
@@ -178,6 +182,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what only this trainer takes."""
     parser.add_argument("--model", required=True, help="model from `train warmup`")
     parser.add_argument("--data", type=Path, required=True, help="cache of the pictures that it learned to decode")
+    parser.add_argument("--layers", type=int, default=4, help="layers of the fitted mapping (default: %(default)s)")
     parser.add_argument("--export", help="model folder to write the generator to (default: the model's own)")
 
 
@@ -189,16 +194,14 @@ def main(args: argparse.Namespace) -> int:
         raise TrainingError(f"The model '{args.model}' lacks {ENCODER_FILE}.safetensors; run `sisgen train warmup` first.")
     cache = PortraitCache(args.data)
     generator = load_generator(folder)
-    teacher = copy.deepcopy(generator.mapping)
-    if has_part(folder, MAPPING_FILE, {}):
-        load_part(folder, MAPPING_FILE, teacher)
+    teacher = decoder_mapping(folder) or copy.deepcopy(generator.mapping)
     encoder = _load_encoder(folder, generator, cache.size).to(device)
     if args.dry_run:  # which tells sizes only: a whole cache takes minutes
         means = deviations = torch.zeros(len(cache), 2, generator.config.z_dim, device=device)
     else:
         means, deviations = encode_all(encoder, cache, device=device)
     config = PriorConfig()
-    task = PriorTask(config, generator, teacher, means, deviations, seed=args.seed, device=device)
+    task = PriorTask(config, generator, teacher, means, deviations, layers=args.layers, seed=args.seed, device=device)
     seen = start(task, args, config, images=256 * 12_000, batch=256)
     if seen is not None:
         _export(Path(args.export or folder), folder, task, seen)
@@ -220,4 +223,6 @@ def _export(target: Path, folder: Path, task: PriorTask, seen: int) -> None:
     parts = {"generator": task.generator, "generator_raw": raw, MAPPING_FILE: task.teacher}
     notes = {"latents_seen": seen, **{name: round(value, 4) for name, value in task.score().items()}}
     images_seen = read_json(folder / CONFIG_FILE).get("images_seen", 0)
-    export_parts(target, parts, {"images_seen": images_seen, "training": training_notes(target, "prior", notes)})
+    export_parts(
+        target, parts, {"generator": to_dict(task.sizes), "images_seen": images_seen, "training": training_notes(target, "prior", notes)}
+    )

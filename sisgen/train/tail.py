@@ -53,7 +53,7 @@ from sisgen.train.guide import Guide, load_guide
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance
-from sisgen.train.warmup import BALANCE_INTERVAL, ENCODER_FILE, MAPPING_FILE, LossWeights
+from sisgen.train.warmup import BALANCE_INTERVAL, ENCODER_FILE, LossWeights, decoder_mapping
 from sisgen.types import Features, ProxyMask
 
 BATCH = 8  # pictures a step, over all processes
@@ -286,14 +286,13 @@ def main(args: argparse.Namespace) -> int:
     if batch < least:
         raise TrainingError(f"--batch must be at least {least}, two pictures a process, but it is {batch}; give a larger one.")
     generator = load_generator(args.model).to(device)
-    encoder, mapping = PictureEncoder(generator.config), MappingNetwork(generator.config)
+    encoder, mapping = PictureEncoder(generator.config), decoder_mapping(args.model) or copy.deepcopy(generator.mapping)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(args.seed)
         critic = PatchDiscriminator(generator.config.resolution, generator.config.channels, unpack=2)
     if args.width:
         generator = widen_last(generator, args.width, seed=args.seed)
     load_part(args.model, ENCODER_FILE, encoder)
-    load_part(args.model, MAPPING_FILE, mapping)
     for stem in ("discriminator", CRITIC_FILE):
         if has_part(args.model, stem, {}):
             load_fitting(args.model, stem, critic)

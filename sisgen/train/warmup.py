@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -33,13 +33,14 @@ from sisgen.errors import TrainingError
 from sisgen.generators.discriminator import Discriminator
 from sisgen.generators.encoder import PictureEncoder
 from sisgen.generators.projected import DEEPEST, ProjectedDiscriminator
-from sisgen.generators.stylegan2 import StyleGAN2
+from sisgen.generators.stylegan2 import MappingNetwork, StyleGAN2
 from sisgen.hub import CONFIG_FILE, find_model
 from sisgen.io.configs import read_json
 from sisgen.io.images import save_grid, to_uint8
+from sisgen.io.weights import read_shapes
 from sisgen.nets.pyramid import pyramid_distance
 from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages, load_squeezenet
-from sisgen.train.checkpoints import export_parts, has_part, load_fitting, load_part, load_raw
+from sisgen.train.checkpoints import export_parts, generator_config, has_part, load_average, load_fitting, load_part, load_raw
 from sisgen.train.command import finish, start
 from sisgen.train.critics import Critic, FeatureCritic, Judged, PixelCritic, pull_over_push
 from sisgen.train.descent import check_rate, rate_factor
@@ -55,6 +56,7 @@ CUT = 32  # resolution behind which layers take the style of a warped copy
 LEARNING_RATE = 2e-2  # of synthesis
 MAPPING_RATE = 10.0  # of the mapping's layers, relative to it: theirs are scaled to a hundredth
 ENCODER_RATE = 0.5
+MAPPING_LAYERS = 2  # of a new generator: deeper ones decode worse, and `train prior` makes them as deep as a sampler wants
 BALANCE_INTERVAL = 16  # steps between measurements of the critics' weights
 
 
@@ -170,15 +172,19 @@ class WarmupTask(GANTask):
     def load(self, model: str | Path) -> None:
         """Go on from a model, with its encoder and discriminator as far as they fit: another resolution begins with other blocks."""
         folder = find_model(str(model)).path
-        load_raw(folder, self.generator)
-        load_part(folder, "generator", self.average)
+        mapping = decoder_mapping(folder)
+        saved = StyleGAN2(generator_config(folder))
+        if saved.config.resolution != self.generator.config.resolution:
+            came = f"{saved.config.resolution} px, but the pictures have {self.generator.config.resolution}"
+            raise TrainingError(f"The generator of '{model}' makes pictures of {came}; give it pictures of its size.")
+        for generator, load in ((self.generator, load_raw), (self.average, load_average)):
+            load(folder, saved)
+            generator.synthesis.load_state_dict(saved.synthesis.state_dict())
+            generator.mapping.load_state_dict((mapping or saved.mapping).state_dict())
         self.seen_before = int(read_json(folder / CONFIG_FILE).get("images_seen", 0))
         for stem, network in (("discriminator", self.discriminator), (ENCODER_FILE, self.encoder)):
             if has_part(folder, stem, {}):
                 load_fitting(folder, stem, network)
-        if has_part(folder, MAPPING_FILE, {}):
-            for generator in (self.generator, self.average):
-                load_part(folder, MAPPING_FILE, generator.mapping)
 
     def export(self, folder: str | Path, images_seen: int) -> None:
         """Write the generator, the encoder and what else it takes to go on into a model folder."""
@@ -283,6 +289,16 @@ class WarmupTask(GANTask):
         return total, stats
 
 
+def decoder_mapping(folder: Path) -> MappingNetwork | None:
+    """Load the mapping that begins at the encoder's latents, whatever its depth; `None` where a model has its generator's alone."""
+    if not has_part(folder, MAPPING_FILE, {}):
+        return None
+    layers = sum(name.endswith(".weight") for name in read_shapes(folder / f"{MAPPING_FILE}.safetensors"))
+    mapping = MappingNetwork(replace(generator_config(folder), num_mapping_layers=layers))
+    load_part(folder, MAPPING_FILE, mapping)
+    return mapping
+
+
 @torch.no_grad()
 def silence(generator: StyleGAN2) -> None:
     """Take the noise out of a generator that was decoded without; adversarial training brings back what it needs."""
@@ -320,6 +336,9 @@ def main(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     cache = PortraitCache(args.data)
     sizes = start_sizes(args.start, cache.size, args.preset)
+    mapping = decoder_mapping(find_model(args.start).path) if args.start else None
+    if mapping is not None or not args.start:
+        sizes = replace(sizes, num_mapping_layers=MAPPING_LAYERS if mapping is None else mapping.num_layers)
     gan = GANConfig(generator=sizes, unpack=2 if args.preset == "thin" else 1, bf16=device.type == "cuda" or args.bf16)
     _check_resolution(args.resolution, cache.size)
     check_rate(args.lr, LEARNING_RATE)

@@ -109,6 +109,12 @@ def test_nothing_is_worked_out_where_nothing_is_drawn() -> None:
         prior.draw(torch.randn(1, 2))
 
 
+def layers_of(model: Path) -> int:
+    """Layers of a model's mapping, by its config and by its weights."""
+    load_generator(model)  # refuses weights of another depth
+    return int(read_json(model / "config.json")["generator"]["num_mapping_layers"])
+
+
 def test_the_command_replaces_the_mapping_only_and_training_goes_on(tmp_path: Path) -> None:
     cache, model = str(tmp_path / "cache"), str(tmp_path / "model")
     write_cache(tmp_path / "cache", range(40), 16)
@@ -118,8 +124,9 @@ def test_the_command_replaces_the_mapping_only_and_training_goes_on(tmp_path: Pa
     fit = ["train", "prior", "--model", model, "--data", cache, "--images", "64", "--batch", "8", "--device", "cpu"]
     assert main([*fit, "--out", str(tmp_path / "prior")]) == 0
     after = read_weights(tmp_path / "model" / "generator.safetensors")
-    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    changed = {name for name, value in after.items() if name not in before or not torch.equal(value, before[name])}
     assert changed and all(name.startswith("mapping.") for name in changed)
+    assert layers_of(tmp_path / "model") == 4  # deeper than what decodes
     assert load_generator(tmp_path / "model").map(torch.randn(1, 64)).isfinite().all()
     assert {"held_out", "missed", "latents_seen"} <= set(read_json(tmp_path / "model" / "config.json")["training"]["prior"])
 
@@ -129,6 +136,9 @@ def test_the_command_replaces_the_mapping_only_and_training_goes_on(tmp_path: Pa
     assert main([*warm, "--start", model, "--images", "2", "--out", str(tmp_path / "again")]) == 0
     apart = (read_weights(tmp_path / "model" / "warmup_mapping.safetensors")["fc0.weight"] - kept["fc0.weight"]).abs().max()
     assert float(apart) < 1.0
+    assert layers_of(tmp_path / "model") == 2
+    assert main([*fit, "--layers", "2", "--out", str(tmp_path / "shallow")]) == 0
+    assert layers_of(tmp_path / "model") == 2
 
 
 def test_a_dry_run_encodes_nothing_and_misses_what_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

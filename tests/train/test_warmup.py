@@ -189,6 +189,15 @@ def test_a_rate_that_cannot_be_is_refused(tmp_path: Path, lr: str, capsys: pytes
     assert f"--lr must lie in (0, 1], but it is {float(lr):g}; give a rate such as 0.02." in capsys.readouterr().err
 
 
+def test_a_start_of_another_size_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for size in (16, 32):
+        write_cache(tmp_path / str(size), range(2), size)
+    warm = ["train", "warmup", "--images", "2", "--batch", "2", "--device", "cpu", "--export", str(tmp_path / "model")]
+    assert main([*warm, "--data", str(tmp_path / "16"), "--out", str(tmp_path / "a")]) == 0
+    assert main([*warm, "--data", str(tmp_path / "32"), "--out", str(tmp_path / "b"), "--start", str(tmp_path / "model")]) == 2
+    assert "makes pictures of 16 px, but the pictures have 32" in capsys.readouterr().err
+
+
 def test_an_odd_resolution_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_cache(tmp_path / "cache", range(2), 16)
     out = ["--out", str(tmp_path / "run"), "--export", str(tmp_path / "model")]

@@ -311,6 +311,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what only this trainer takes."""
     parser.add_argument("--data", type=Path, required=True, help="cache of pictures, from `python -m sisgen data`")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="thin", help="width; thin for CPUs, base for a GPU (default: thin)")
+    parser.add_argument("--width", type=int, help="channels of a new generator's last block (default: the preset's)")
     parser.add_argument("--start", help="model to start from (default: from scratch)")
     words = "learning rate of synthesis, less for one that goes on (default: %(default)s); mapping and encoder follow"
     parser.add_argument("--lr", type=float, default=LEARNING_RATE, help=words)
@@ -339,6 +340,10 @@ def main(args: argparse.Namespace) -> int:
     mapping = decoder_mapping(find_model(args.start).path) if args.start else None
     if mapping is not None or not args.start:
         sizes = replace(sizes, num_mapping_layers=MAPPING_LAYERS if mapping is None else mapping.num_layers)
+    if args.width is not None:
+        if args.start:
+            raise TrainingError(f"--width sets up a new generator, but --start {args.start} gives one; leave one of them out.")
+        sizes = replace(sizes, channels={**sizes.channels, str(sizes.resolution): args.width})
     gan = GANConfig(generator=sizes, unpack=2 if args.preset == "thin" else 1, bf16=device.type == "cuda" or args.bf16)
     _check_resolution(args.resolution, cache.size)
     check_rate(args.lr, LEARNING_RATE)

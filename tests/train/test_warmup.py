@@ -172,10 +172,11 @@ def test_training_grows_from_a_lower_resolution(tmp_path: Path) -> None:
     shared = ["--data", str(tmp_path / "cache"), "--batch", "2", "--images", "4", "--device", "cpu", "--adversarial", "0.5"]
     low, full = str(tmp_path / "low"), str(tmp_path / "full")
     warm = ["train", "warmup", *shared]
-    assert main([*warm, "--resolution", "8", "--decoded", "0.5", "--out", str(tmp_path / "r8"), "--export", low]) == 0
+    assert main([*warm, "--resolution", "8", "--width", "24", "--decoded", "0.5", "--out", str(tmp_path / "r8"), "--export", low]) == 0
     assert main([*warm, "--start", low, "--out", str(tmp_path / "r16"), "--export", full]) == 0
     assert read_json(tmp_path / "full" / "config.json")["images_seen"] == 8
     assert load_discriminator(full, load_generator(full).config).unpack == 2
+    assert load_generator(full).config.channels["16"] == 24
     # What both resolutions share went on, what the finer one adds was made anew.
     a, b = (read_weights(tmp_path / name / "discriminator.safetensors") for name in ("low", "full"))
     assert 0 < float((a["b4.fc.weight"] - b["b4.fc.weight"]).abs().max()) < 0.05
@@ -187,6 +188,16 @@ def test_a_rate_that_cannot_be_is_refused(tmp_path: Path, lr: str, capsys: pytes
     out = ["--out", str(tmp_path / "run"), "--export", str(tmp_path / "model")]
     assert main(["train", "warmup", "--data", str(tmp_path), f"--lr={lr}", *out]) == 2
     assert f"--lr must lie in (0, 1], but it is {float(lr):g}; give a rate such as 0.02." in capsys.readouterr().err
+
+
+def test_a_start_and_a_width_are_refused_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_cache(tmp_path / "cache", range(2), 16)
+    warm = ["train", "warmup", "--data", str(tmp_path / "cache"), "--images", "2", "--batch", "2", "--device", "cpu"]
+    warm += ["--width", "24", "--export", str(tmp_path / "model")]
+    assert main([*warm, "--out", str(tmp_path / "a")]) == 0
+    assert main([*warm, "--out", str(tmp_path / "b"), "--start", str(tmp_path / "model")]) == 2
+    assert "--width sets up a new generator, but --start" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_start_of_another_size_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,16 +107,21 @@ def training_notes(folder: str | Path, part: str, notes: Mapping[str, Any], *, m
 def generator_config(model: str | Path) -> StyleGAN2Config:
     """Read the sizes of a model's generator."""
     path = find_model(str(model)).path / "config.json"
-    return from_dict(StyleGAN2Config, read_json(path).get("generator", {}), where=f"{path}, generator")
+    return _sizes(read_json(path), path)
 
 
 def load_generator(model: str | Path) -> StyleGAN2:
     """Load the generator of a model, ready for use: no gradients, evaluation mode."""
     folder = find_model(str(model)).path
-    content, config = read_json(folder / "config.json"), generator_config(folder)
+    content = read_json(folder / "config.json")
+    config = _sizes(content, folder / "config.json")
     sha256 = content.get("files", {}).get("generator.safetensors")
     generator = load_module(folder / "generator.safetensors", lambda: StyleGAN2(config), sha256=sha256)
     return generator.requires_grad_(False)
+
+
+def _sizes(content: Mapping[str, Any], path: Path) -> StyleGAN2Config:
+    return from_dict(StyleGAN2Config, content.get("generator", {}), where=f"{path}, generator")
 
 
 def load_gan(model: str | Path, *, generator: StyleGAN2, average: StyleGAN2, discriminator: Discriminator) -> int:

@@ -40,6 +40,18 @@ class PictureEncoder(nn.Module):
         log_variance.mul_(0.1)
         self.out.bias[len(mean) :] = -2 * nats
 
+    @torch.no_grad()
+    def adopt(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        """Take over the last layer of an encoder of shorter latents; what is new stays as it is.
+
+        Args:
+            weight: [2 * D, 256] with D of at most this encoder's.
+            bias: [2 * D].
+        """
+        for own, old in ((self.out.weight, weight), (self.out.bias, bias)):
+            for part, source in zip(own.chunk(2), old.chunk(2)):
+                part[: len(source)] = source
+
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x = image if self.unpack == 1 else F.pixel_unshuffle(image, self.unpack)
         if torch.is_autocast_enabled(x.device.type):

@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 
 from sisgen.errors import InputError
-from sisgen.generators.stylegan2 import StyleGAN2
+from sisgen.generators.stylegan2 import MappingNetwork, StyleGAN2, StyleGAN2Config
 
 
 @torch.no_grad()
@@ -47,3 +47,23 @@ def widen_last(generator: StyleGAN2, width: int, *, seed: int = 0) -> StyleGAN2:
     state[f"{block}.torgb.weight"].mul_(math.sqrt(width / old))
     wide.load_state_dict(state)
     return wide.to(generator.mapping.w_avg.device)
+
+
+@torch.no_grad()
+def widen_latent(mapping: MappingNetwork, config: StyleGAN2Config) -> MappingNetwork:
+    """Copy a mapping for longer latents, whose new numbers come last and change nothing yet but the latent's length.
+
+    Args:
+        mapping: is left as it is.
+        config: of the new mapping; only `z_dim` may differ, and only be larger.
+
+    Returns:
+        A mapping that can learn from the new numbers.
+    """
+    wide, state = MappingNetwork(config), mapping.state_dict()
+    old, new = state["fc0.weight"], wide.state_dict()["fc0.weight"]
+    added = new.shape[1] - old.shape[1]
+    latent = old.shape[1] - (config.w_dim if config.c_dim else 0)
+    weight = torch.cat([old[:, :latent], old.new_zeros(len(old), added), old[:, latent:]], dim=1)
+    wide.load_state_dict({**state, "fc0.weight": weight * math.sqrt(new.shape[1] / old.shape[1])})
+    return wide

@@ -34,10 +34,11 @@ from sisgen.generators.discriminator import Discriminator
 from sisgen.generators.encoder import PictureEncoder
 from sisgen.generators.projected import DEEPEST, ProjectedDiscriminator
 from sisgen.generators.stylegan2 import MappingNetwork, StyleGAN2
+from sisgen.generators.widen import widen_latent
 from sisgen.hub import CONFIG_FILE, find_model
 from sisgen.io.configs import read_json
 from sisgen.io.images import save_grid, to_uint8
-from sisgen.io.weights import read_shapes
+from sisgen.io.weights import read_shapes, read_weights
 from sisgen.nets.pyramid import pyramid_distance
 from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages, load_squeezenet
 from sisgen.train.checkpoints import export_parts, generator_config, has_part, load_average, load_fitting, load_part, load_raw
@@ -172,19 +173,27 @@ class WarmupTask(GANTask):
     def load(self, model: str | Path) -> None:
         """Go on from a model, with its encoder and discriminator as far as they fit: another resolution begins with other blocks."""
         folder = find_model(str(model)).path
-        mapping = decoder_mapping(folder)
         saved = StyleGAN2(generator_config(folder))
-        if saved.config.resolution != self.generator.config.resolution:
-            came = f"{saved.config.resolution} px, but the pictures have {self.generator.config.resolution}"
+        mapping, sizes = decoder_mapping(folder) or saved.mapping, self.generator.config
+        if saved.config.resolution != sizes.resolution:
+            came = f"{saved.config.resolution} px, but the pictures have {sizes.resolution}"
             raise TrainingError(f"The generator of '{model}' makes pictures of {came}; give it pictures of its size.")
+        if saved.config.z_dim > sizes.z_dim:
+            came = f"{saved.config.z_dim} numbers, but --latent asks for {sizes.z_dim}"
+            raise TrainingError(f"The latents of '{model}' have {came}; give as many or more.")
+        if saved.config.z_dim < sizes.z_dim:
+            mapping = widen_latent(mapping, sizes)
         for generator, load in ((self.generator, load_raw), (self.average, load_average)):
             load(folder, saved)
             generator.synthesis.load_state_dict(saved.synthesis.state_dict())
-            generator.mapping.load_state_dict((mapping or saved.mapping).state_dict())
+            generator.mapping.load_state_dict(mapping.state_dict())
         self.seen_before = int(read_json(folder / CONFIG_FILE).get("images_seen", 0))
         for stem, network in (("discriminator", self.discriminator), (ENCODER_FILE, self.encoder)):
             if has_part(folder, stem, {}):
                 load_fitting(folder, stem, network)
+        if saved.config.z_dim < sizes.z_dim and has_part(folder, ENCODER_FILE, {}):
+            last = read_weights(folder / f"{ENCODER_FILE}.safetensors")
+            self.encoder.adopt(last["out.weight"], last["out.bias"])
 
     def export(self, folder: str | Path, images_seen: int) -> None:
         """Write the generator, the encoder and what else it takes to go on into a model folder."""
@@ -312,6 +321,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="cache of pictures, from `python -m sisgen data`")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="thin", help="width; thin for CPUs, base for a GPU (default: thin)")
     parser.add_argument("--width", type=int, help="channels of a new generator's last block (default: the preset's)")
+    words = "numbers in a latent; more than --start has are added, to be learned (default: --start's or the preset's)"
+    parser.add_argument("--latent", type=int, help=words)
     parser.add_argument("--start", help="model to start from (default: from scratch)")
     words = "learning rate of synthesis, less for one that goes on (default: %(default)s); mapping and encoder follow"
     parser.add_argument("--lr", type=float, default=LEARNING_RATE, help=words)
@@ -340,6 +351,8 @@ def main(args: argparse.Namespace) -> int:
     mapping = decoder_mapping(find_model(args.start).path) if args.start else None
     if mapping is not None or not args.start:
         sizes = replace(sizes, num_mapping_layers=MAPPING_LAYERS if mapping is None else mapping.num_layers)
+    if args.latent is not None:
+        sizes = replace(sizes, z_dim=args.latent)
     if args.width is not None:
         if args.start:
             raise TrainingError(f"--width sets up a new generator, but --start {args.start} gives one; leave one of them out.")

@@ -200,6 +200,29 @@ def test_a_start_and_a_width_are_refused_together(tmp_path: Path, capsys: pytest
     assert not (tmp_path / "b").exists()
 
 
+def test_latents_grow_and_shorter_ones_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_cache(tmp_path / "cache", range(4), 16)
+    short, long = tmp_path / "short", tmp_path / "long"
+    warm = ["train", "warmup", "--data", str(tmp_path / "cache"), "--images", "2", "--batch", "2", "--device", "cpu"]
+    assert main([*warm, "--latent", "8", "--out", str(tmp_path / "a"), "--export", str(short)]) == 0
+    grow = [*warm, "--start", str(short), "--latent", "12", "--lr", "1e-6", "--out", str(tmp_path / "b"), "--export", str(long)]
+    assert main(grow) == 0
+    assert load_generator(long).config.z_dim == 12
+    a, b = (read_weights(folder / "warmup_encoder.safetensors") for folder in (short, long))
+    for name in ("out.weight", "out.bias"):
+        means, spreads = b[name].chunk(2)
+        assert torch.allclose(torch.cat([means[:8], spreads[:8]]), a[name], atol=1e-4)
+    assert torch.allclose(b["out.bias"][12 + 8 :], torch.tensor(-2 * 1.4, dtype=torch.float16), atol=1e-2)
+    # What an encoder gives for the numbers that it had makes nearly the same picture.
+    z, more = torch.randn(4, 8), torch.randn(4, 12)
+    more[:, :8] = z
+    one, two = load_generator(short), load_generator(long)
+    more[:, 8:] *= (z.square().mean(dim=1) / more[:, 8:].square().mean(dim=1)).sqrt()[:, None]
+    assert torch.allclose(one(one.map(z)), two(two.map(more)), atol=1e-3)
+    assert main([*warm, "--start", str(long), "--latent", "8", "--out", str(tmp_path / "c"), "--export", str(short)]) == 2
+    assert "have 12 numbers, but --latent asks for 8" in capsys.readouterr().err
+
+
 def test_a_start_of_another_size_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for size in (16, 32):
         write_cache(tmp_path / str(size), range(2), size)

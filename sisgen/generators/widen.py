@@ -1,4 +1,4 @@
-"""A generator whose finest block gets wider and still makes the same pictures: what the new channels say is learned afterwards.
+"""A generator whose finest block or latents get wider and that still makes the same pictures: what is new learns afterwards.
 
 After Net2Net (Chen et al., ICLR 2016): whatever was there before gives the new channels no weight, and StyleGAN2's demodulation counts
 weights, so that it does not see them either. Only to-RGB has a gain that goes by the number of channels.
@@ -59,10 +59,17 @@ def widen_latent(mapping: MappingNetwork, config: StyleGAN2Config) -> MappingNet
 
     Returns:
         A mapping that can learn from the new numbers.
+
+    Raises:
+        InputError: the new latents would be shorter.
     """
-    wide, state = MappingNetwork(config), mapping.state_dict()
+    state = mapping.state_dict()
+    with torch.random.fork_rng(devices=[]):
+        wide = MappingNetwork(config)
     old, new = state["fc0.weight"], wide.state_dict()["fc0.weight"]
     added = new.shape[1] - old.shape[1]
+    if added < 0:
+        raise InputError(f"Latents may only grow, but they would lose {-added} of their numbers; ask for as many or more.")
     latent = old.shape[1] - (config.w_dim if config.c_dim else 0)
     weight = torch.cat([old[:, :latent], old.new_zeros(len(old), added), old[:, latent:]], dim=1)
     wide.load_state_dict({**state, "fc0.weight": weight * math.sqrt(new.shape[1] / old.shape[1])})

@@ -32,6 +32,7 @@ from sisgen.nets.reader import Reader
 from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet
 from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part, training_notes
 from sisgen.train.command import finish, start
+from sisgen.train.descent import check_rate
 from sisgen.train.encoding import EncodingTask
 from sisgen.train.gan import Pictures, draw_pictures
 from sisgen.train.judges import load_reader
@@ -40,6 +41,7 @@ from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import draw_ws
 from sisgen.train.warmup import ENCODER_FILE
 
+LEARNING_RATE = 1.5e-3
 ADOPTED = 160  # pictures through which a warm start's encoder is brought into this one
 
 
@@ -48,7 +50,7 @@ class EncoderTrainConfig:
     """How the encoder is trained."""
 
     encoder: EncoderConfig
-    lr: float = 1.5e-3
+    lr: float = LEARNING_RATE
     samples: float = 0.5  # share of a batch that the generator draws
     known: float = 0.15  # weight of the distance of known style rows, in spreads of w
     perceptual: float = 1.5  # of SqueezeNet's features, where it is given
@@ -174,6 +176,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="model folder with a generator; the encoder is written there")
     parser.add_argument("--data", type=Path, required=True, help="cache of pictures, from `python -m sisgen data`")
     parser.add_argument("--squeezenet", type=Path, help="folder of SqueezeNet for a perceptual difference (default: pixels only)")
+    parser.add_argument("--lr", type=float, default=LEARNING_RATE, help="learning rate (default: %(default)s)")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 on a CPU too; it pays where the CPU has AMX")
     parser.add_argument("--fresh", action="store_true", help="start anew, whatever the model folder holds")
 
@@ -181,10 +184,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Train as `python -m sisgen train encoder` asks."""
     device = pick_device(args.device)
+    check_rate(args.lr, LEARNING_RATE)
     squeezenet = None if args.squeezenet is None else load_squeezenet(args.squeezenet, device)
     cache = PortraitCache(args.data)
     bf16 = device.type == "cuda" or args.bf16
-    task = open_encoder(args.model, cache, device, squeezenet=squeezenet, bf16=bf16, fresh=args.fresh, seed=args.seed)
+    task = open_encoder(args.model, cache, device, squeezenet=squeezenet, lr=args.lr, bf16=bf16, fresh=args.fresh, seed=args.seed)
     seen = start(task, args, task.config, images=20_000, batch=16)
     if seen is not None:
         export_encoder(args.model, task, {"seed": args.seed, "images_seen": seen})
@@ -197,6 +201,7 @@ def open_encoder(
     device: torch.device,
     *,
     squeezenet: SqueezeNet | None = None,
+    lr: float = LEARNING_RATE,
     bf16: bool = False,
     fresh: bool = False,
     seed: int = 0,
@@ -210,6 +215,7 @@ def open_encoder(
         cache: pictures of the generator's resolution.
         device: where to train.
         squeezenet: for the perceptual distance; `None` compares pixels only.
+        lr: learning rate.
         bf16: train in bfloat16.
         fresh: start from random weights.
         seed: of the weights.
@@ -221,7 +227,7 @@ def open_encoder(
     if cache.size != generator.config.resolution:
         sizes = f"{generator.config.resolution} pixels, as the generator's are, but they have {cache.size}"
         raise TrainingError(f"The pictures in '{cache.path}' must have {sizes}; write a cache of that size.")
-    config = EncoderTrainConfig(encoder=encoder_config(generator.config), bf16=bf16)
+    config = EncoderTrainConfig(encoder=encoder_config(generator.config), lr=lr, bf16=bf16)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = Encoder(config.encoder)

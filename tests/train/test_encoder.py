@@ -116,6 +116,21 @@ def test_the_command_writes_an_encoder_that_the_pipeline_reads(tiny_model: Path,
     assert 0 < float((after - before).abs().max()) < 0.05
 
 
+def test_the_rate_reaches_the_optimizer_and_one_that_cannot_be_is_refused(
+    tiny_model: Path, cache: PortraitCache, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = []
+    for lr in (1e-3, 1e-4):
+        task = open_encoder(tiny_model, cache, CPU, lr=lr)
+        before = task.encoder.latent.weight.detach().clone()
+        task.step(StepInfo(step=0, sample_ids=(0, 1), batch_size=2, images_seen=0, total_images=10, seed=0))
+        moved.append(float((task.encoder.latent.weight.detach() - before).abs().max()))
+    assert moved[0] == pytest.approx(10 * moved[1], rel=0.05)  # Adam's first step is as long as the rate
+    assert train(tiny_model, cache, tmp_path / "run", "--lr", "0") == 2
+    assert "--lr must lie in (0, 1], but it is 0; give a rate such as 0.0015." in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_pictures_of_another_size_are_refused(tiny_model: Path, tmp_path: Path) -> None:
     small = write_cache(tmp_path / "small", range(2), 16, supersample=1)
     with pytest.raises(TrainingError, match="must have 32 pixels, as the generator's are, but they have 16"):

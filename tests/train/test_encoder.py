@@ -123,7 +123,7 @@ def test_the_rate_reaches_the_optimizer_and_one_that_cannot_be_is_refused(
     for lr in (1e-3, 1e-4):
         task = open_encoder(tiny_model, cache, CPU, lr=lr)
         before = task.encoder.latent.weight.detach().clone()
-        task.step(StepInfo(step=0, sample_ids=(0, 1), batch_size=2, images_seen=0, total_images=10, seed=0))
+        task.step(StepInfo(step=0, sample_ids=(0, 1), batch_size=2, images_seen=5_000, total_images=10_000, seed=0))
         moved.append(float((task.encoder.latent.weight.detach() - before).abs().max()))
     assert moved[0] == pytest.approx(10 * moved[1], rel=0.05)  # Adam's first step is as long as the rate
     assert train(tiny_model, cache, tmp_path / "run", "--lr", "0") == 2

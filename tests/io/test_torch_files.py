@@ -203,13 +203,13 @@ def refuse(tmp_path: Path) -> Iterator[Callable[[bytes, str], str]]:
         before = set(tmp_path.iterdir())
         heard.clear()
         listening[0] = True
-        start = time.process_time()
+        start = time.perf_counter()
         try:
             with pytest.raises(CheckpointError, match=words) as caught:
                 read_foreign(file)
         finally:
             listening[0] = False
-        assert time.process_time() - start <= SECONDS
+        assert time.perf_counter() - start <= SECONDS
         assert heard == [] and set(tmp_path.iterdir()) == before
         text = str(caught.value)
         assert "\n" not in text and text.endswith(".") and text.count(". ") == 0 and len(text) < 500
@@ -358,11 +358,11 @@ def test_odd_but_harmless_data_is_read_in_time(tmp_path: Path, kind: str) -> Non
     (tmp_path / "odd.pkl").write_bytes(HARMLESS[kind])
     heard.clear()
     listening[0] = True
-    start = time.process_time()
+    start = time.perf_counter()
     data = read_foreign(tmp_path / "odd.pkl")
     del data
     listening[0] = False
-    assert time.process_time() - start <= SECONDS and heard == []
+    assert time.perf_counter() - start <= SECONDS and heard == []
 
 
 def test_every_cut_file_is_refused(refuse: Callable[..., str], tmp_path: Path) -> None:

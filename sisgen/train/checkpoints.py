@@ -142,11 +142,6 @@ def load_raw(folder: Path, generator: StyleGAN2) -> None:
     load_part(folder, "generator_raw" if has_part(folder, "generator_raw", {}) else "generator", generator)
 
 
-def load_average(folder: Path, generator: StyleGAN2) -> None:
-    """Load the averaged weights, which pictures are made with."""
-    load_part(folder, "generator", generator)
-
-
 def load_discriminator(folder: str | Path, config: StyleGAN2Config) -> Discriminator:
     """Load the discriminator of a model folder, whichever way it reads pictures."""
     shapes = read_shapes(Path(folder) / "discriminator.safetensors")

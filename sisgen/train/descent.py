@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -17,6 +17,13 @@ WARMUP = 0.02  # share of a run over which the learning rate rises
 def rate_factor(progress: float, last: float) -> float:
     """Learning rate at a place of the run in [0, 1), as a share of the configured one: it rises over 2%, then falls to `last`."""
     return min(1.0, (progress + 1e-3) / WARMUP) * (1 - (1 - last) * progress)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float], progress: float, last: float) -> None:
+    """Set the learning rates of an optimizer's groups at a place of the run: `rates`, one a group, times `rate_factor`."""
+    factor = rate_factor(progress, last)
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate * factor
 
 
 def check_rate(lr: float, usual: float) -> None:

@@ -76,7 +76,7 @@ class PriorTask:
         if len(means) < 2 * HELD_EVERY:
             raise TrainingError(f"A mapping is fitted to {2 * HELD_EVERY} pictures or more, but the cache has {len(means)}; add some.")
         self.config, self.device = config, device or torch.device("cpu")
-        self.sizes = replace(generator.config, num_mapping_layers=layers or teacher.num_layers)  # of the fitted generator
+        self.sizes = replace(generator.config, num_mapping_layers=teacher.num_layers if layers is None else layers)
         self.generator = generator.to(self.device)
         self.teacher = teacher.to(self.device).requires_grad_(False)
         held = torch.arange(len(means), device=means.device) % HELD_EVERY == 0
@@ -194,7 +194,7 @@ def main(args: argparse.Namespace) -> int:
         raise TrainingError(f"The model '{args.model}' lacks {ENCODER_FILE}.safetensors; run `sisgen train warmup` first.")
     cache = PortraitCache(args.data)
     generator = load_generator(folder)
-    teacher = decoder_mapping(folder) or copy.deepcopy(generator.mapping)
+    teacher = decoder_mapping(folder, generator)
     encoder = _load_encoder(folder, generator, cache.size).to(device)
     if args.dry_run:  # which tells sizes only: a whole cache takes minutes
         means = deviations = torch.zeros(len(cache), 2, generator.config.z_dim, device=device)

@@ -43,7 +43,7 @@ from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_fitting, load_generator, load_part
 from sisgen.train.command import finish, start
 from sisgen.train.critics import Judged, PixelCritic, pull_over_push
-from sisgen.train.descent import check_rate, descend, rate_factor
+from sisgen.train.descent import check_rate, descend, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.drawings.sketches import edge_difference
 from sisgen.train.ema import update_ema
@@ -137,9 +137,7 @@ class TailTask:
             return self._step(info)
 
     def _step(self, info: StepInfo) -> dict[str, float]:
-        factor = rate_factor(info.progress, 0.1)
-        for group, rate in zip(self.optimizer.param_groups, self.rates):
-            group["lr"] = rate * factor
+        set_rates(self.optimizer, self.rates, info.progress, 0.1)
 
         # Pictures, warped copies of the second half, and a sample for every picture, all up to the fine resolution.
         sources = [generator_for(info.seed, i, stream=1) for i in info.sample_ids]
@@ -286,7 +284,7 @@ def main(args: argparse.Namespace) -> int:
     if batch < least:
         raise TrainingError(f"--batch must be at least {least}, two pictures a process, but it is {batch}; give a larger one.")
     generator = load_generator(args.model).to(device)
-    encoder, mapping = PictureEncoder(generator.config), decoder_mapping(args.model) or copy.deepcopy(generator.mapping)
+    encoder, mapping = PictureEncoder(generator.config), decoder_mapping(args.model, generator)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(args.seed)
         critic = PatchDiscriminator(generator.config.resolution, generator.config.channels, unpack=2)

@@ -23,6 +23,7 @@ from sisgen.nets.depth import DepthConfig, DepthNet, normalise_depth
 from sisgen.nets.lines import gradients
 from sisgen.train.checkpoints import export_parts
 from sisgen.train.command import finish, start
+from sisgen.train.descent import rate_factor, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.loop import StepInfo, generator_for
 
@@ -74,8 +75,7 @@ class DepthTask:
 
     def step(self, info: StepInfo) -> dict[str, float]:
         """Learn from one batch."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.lr * min(1.0, (info.progress + 1e-3) / 0.02) * (1 - 0.98 * info.progress)
+        set_rates(self.optimizer, [self.config.lr], rate_factor(info.progress, 0.02))
 
         # Data: depth moves with the picture, as labels do.
         sources = [generator_for(self.config.seed, i) for i in info.sample_ids]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -19,9 +20,18 @@ def rate_factor(progress: float, last: float) -> float:
     return min(1.0, (progress + 1e-3) / WARMUP) * (1 - (1 - last) * progress)
 
 
-def set_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float], progress: float, last: float) -> None:
-    """Set the learning rates of an optimizer's groups at a place of the run: `rates`, one a group, times `rate_factor`."""
-    factor = rate_factor(progress, last)
+def cosine_factor(progress: float, last: float = 0.01) -> float:
+    """As `rate_factor`, but at its height from the start, and down half a cosine."""
+    return last + (1 - last) * (0.5 + 0.5 * math.cos(math.pi * progress))
+
+
+def risen(images_seen: int, batch_size: int, warmup: int) -> float:
+    """How far a learning rate that rises over `warmup` images has risen at the end of this step, in (0, 1]."""
+    return min(1.0, (images_seen + batch_size) / max(warmup, 1))
+
+
+def set_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float], factor: float) -> None:
+    """Set the learning rates of an optimizer's groups: `rates`, one a group, times what this place of the run asks for."""
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate * factor
 

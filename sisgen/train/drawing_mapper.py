@@ -38,7 +38,7 @@ from sisgen.proxy.mapper import whole_mask
 from sisgen.train.checkpoints import export_parts, has_part, load_part, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.compositions import compose_some
-from sisgen.train.descent import check_rate, descend, set_rates
+from sisgen.train.descent import check_rate, descend, rate_factor, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
 from sisgen.train.drawings.sketches import edge_difference
@@ -148,7 +148,7 @@ class DrawingMapperTask:
 
     def step(self, info: StepInfo) -> dict[str, float]:
         """Learn from one batch."""
-        set_rates(self.optimizer, [self.config.lr], info.progress, 0.05)
+        set_rates(self.optimizer, [self.config.lr], rate_factor(info.progress, 0.05))
         sources = [generator_for(info.seed, i, stream=3) for i in info.sample_ids]
         samples = self._samples(sources)
         stats: dict[str, torch.Tensor] = {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.edges import EdgeConfig, EdgeNet, start_from_squeezenet
 from sisgen.train.checkpoints import export_parts, load_part, training_notes
 from sisgen.train.command import finish, start
-from sisgen.train.descent import check_rate
+from sisgen.train.descent import check_rate, cosine_factor, risen, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.edge_data import CropConfig, EdgeData
 from sisgen.train.ema import update_ema
@@ -114,8 +113,9 @@ class EdgeTask:
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
         old = [parameter for parameter in self.net.trunk.parameters() if parameter.requires_grad]
         new = [parameter for name, parameter in self.net.named_parameters() if not name.startswith("trunk.")]
-        groups = [{"params": old, "peak": config.trunk_lr}, {"params": new, "peak": config.lr}]
-        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay)
+        self.rates = [config.trunk_lr, config.lr]
+        groups = [{"params": part, "lr": rate} for part, rate in zip((old, new), self.rates)]
+        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=config.weight_decay)
 
     def networks(self) -> Mapping[str, nn.Module]:
         """Name everything that a snapshot holds."""
@@ -129,7 +129,8 @@ class EdgeTask:
         """Learn from one batch of crops."""
         config = self.config
         images, targets = (part.to(self.device) for part in self.data.crops(info.sample_ids, config.crops))
-        self._set_lr(info)
+        rise = risen(info.images_seen, info.batch_size, config.warmup)
+        set_rates(self.optimizer, self.rates, rise * cosine_factor(info.progress))
         self.net.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
             outputs = self.net(images)
@@ -155,12 +156,6 @@ class EdgeTask:
             for row, part in zip(rows, (image, *lines)):
                 row.append(_middle(part, SHOWN_SIDE))
         save_grid(path, np.concatenate([to_uint8(torch.cat(row)) for row in rows]), len(rows[0]))
-
-    def _set_lr(self, info: StepInfo) -> None:
-        rise = min(1.0, (info.images_seen + info.batch_size) / max(self.config.warmup, 1))
-        fall = 0.5 + 0.5 * math.cos(math.pi * info.progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * rise * max(fall, 0.01)
 
 
 def _middle(images: torch.Tensor, side: int) -> torch.Tensor:

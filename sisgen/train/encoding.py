@@ -12,7 +12,7 @@ from torch import nn
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.inversion.encoder import Encoder
 from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages
-from sisgen.train.descent import descend
+from sisgen.train.descent import descend, risen, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.ema import update_ema
 from sisgen.train.loop import StepInfo
@@ -71,9 +71,8 @@ class EncodingTask:
 
     def _set_rate(self, info: StepInfo) -> None:
         """Warm up, then fall to a tenth."""
-        factor = min(1.0, (info.images_seen + info.batch_size) / WARMUP) * (1 - 0.9 * info.progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.lr * factor
+        rise = risen(info.images_seen, info.batch_size, WARMUP)
+        set_rates(self.optimizer, [self.schedule.lr], rise * (1 - 0.9 * info.progress))
 
     def _row_terms(self, ws: torch.Tensor, wanted: torch.Tensor, deltas: torch.Tensor) -> dict[str, torch.Tensor]:
         """What keeps style rows [B, S, D] together: the first ones' distance to known rows, lengths of deltas, distance to the mean."""

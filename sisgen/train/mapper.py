@@ -35,7 +35,7 @@ from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.train.checkpoints import export_parts, has_part, load_generator, load_part, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.compositions import compose_masks, compose_some
-from sisgen.train.descent import descend, set_rates
+from sisgen.train.descent import descend, rate_factor, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.gan import Pictures, draw_pictures
 from sisgen.train.judges import load_reader
@@ -94,7 +94,7 @@ class MapperTask:
 
     def step(self, info: StepInfo) -> dict[str, float]:
         """Learn from one batch."""
-        set_rates(self.optimizer, [self.config.lr], info.progress, 0.05)
+        set_rates(self.optimizer, [self.config.lr], rate_factor(info.progress, 0.05))
         sources = [generator_for(info.seed, i, stream=3) for i in info.sample_ids]
         own, mask = self._warped(*self._pairs(sources), sources, info)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from sisgen.metrics.segmentation import ConfusionMeter, SegmentationScore
 from sisgen.nets.reader import PRESETS, Reader, ReaderConfig, preset
 from sisgen.train.checkpoints import load_generator, load_part
 from sisgen.train.command import finish, start
-from sisgen.train.descent import check_rate
+from sisgen.train.descent import check_rate, cosine_factor, risen, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.ema import update_ema
 from sisgen.train.judges import export_reader, round_scores, write_judge_card
@@ -106,7 +105,8 @@ class ReaderTask:
         images, labels = degrade(images.to(self.device), labels.to(self.device), generators, self.config.degrade, strength)
 
         # One step at this moment's learning rate.
-        self._set_lr(info)
+        rise = risen(info.images_seen, info.batch_size, self.config.warmup)
+        set_rates(self.optimizer, [self.config.lr], rise * cosine_factor(info.progress))
         self.reader.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
             logits = self.reader(images)
@@ -136,12 +136,6 @@ class ReaderTask:
         read = self.average.read(images.to(self.device)).cpu()
         rows = [to_uint8(images), *(color_labels(part.numpy(), self.label_set) for part in (labels, read))]
         save_grid(path, np.concatenate(rows), len(images))
-
-    def _set_lr(self, info: StepInfo) -> None:
-        rise = min(1.0, (info.images_seen + info.batch_size) / max(self.config.warmup, 1))
-        fall = 0.5 + 0.5 * math.cos(math.pi * info.progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.lr * rise * max(fall, 0.01)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

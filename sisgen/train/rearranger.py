@@ -31,7 +31,7 @@ from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, StyleMemor
 from sisgen.shapes import drawing_size
 from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_discriminator, load_generator, training_notes
 from sisgen.train.command import finish, start
-from sisgen.train.descent import descend, set_rates
+from sisgen.train.descent import descend, rate_factor, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.fitting import carry_clusters, fit_generator, proxy_config, rearranger_config, start_rearranger
 from sisgen.train.loop import StepInfo, generator_for
@@ -121,7 +121,7 @@ class RearrangerTask:
             return self._step(info)
 
     def _step(self, info: StepInfo) -> dict[str, float]:
-        set_rates(self.optimizer, [self.config.lr], info.progress, 0.1)
+        set_rates(self.optimizer, [self.config.lr], rate_factor(info.progress, 0.1))
         batch = self._draw(info)
         reader_loss = self._teach_reader(batch)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ from sisgen.shapes import drawing_size
 from sisgen.train.augment_features import FeatureAugmentConfig, augment
 from sisgen.train.checkpoints import export_parts, load_generator, training_notes
 from sisgen.train.command import finish, start
+from sisgen.train.descent import cosine_factor, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.judges import load_reader
 from sisgen.train.label_loss import class_weights, label_loss
@@ -87,8 +87,7 @@ class SegmenterTask:
         features = [part[chosen].to(self.device) for part in self.samples.hypercolumn]
         features, labels = augment(features, self.samples.labels[chosen].to(self.device), generators, self.config.augment)
 
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.lr * (0.505 + 0.495 * math.cos(math.pi * info.progress))
+        set_rates(self.optimizer, [self.config.lr], cosine_factor(info.progress))
         loss = label_loss(self.segmenter(features), labels, self.weights, self.config.dice)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

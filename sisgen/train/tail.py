@@ -43,7 +43,7 @@ from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_fitting, load_generator, load_part
 from sisgen.train.command import finish, start
 from sisgen.train.critics import Judged, PixelCritic, pull_over_push
-from sisgen.train.descent import check_rate, descend, set_rates
+from sisgen.train.descent import check_rate, descend, rate_factor, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.drawings.sketches import edge_difference
 from sisgen.train.ema import update_ema
@@ -137,7 +137,7 @@ class TailTask:
             return self._step(info)
 
     def _step(self, info: StepInfo) -> dict[str, float]:
-        set_rates(self.optimizer, self.rates, info.progress, 0.1)
+        set_rates(self.optimizer, self.rates, rate_factor(info.progress, 0.1))
 
         # Pictures, warped copies of the second half, and a sample for every picture, all up to the fine resolution.
         sources = [generator_for(info.seed, i, stream=1) for i in info.sample_ids]

@@ -45,7 +45,7 @@ from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages,
 from sisgen.train.checkpoints import export_parts, generator_config, has_part, load_fitting, load_generator, load_part, load_raw
 from sisgen.train.command import finish, start
 from sisgen.train.critics import Critic, FeatureCritic, Judged, PixelCritic, pull_over_push
-from sisgen.train.descent import check_rate, set_rates
+from sisgen.train.descent import check_rate, rate_factor, set_rates
 from sisgen.train.ema import update_ema
 from sisgen.train.gan import PRESETS, GANConfig, GANTask, Pictures, start_sizes
 from sisgen.train.latents import RunningGaussian
@@ -207,7 +207,7 @@ class WarmupTask(GANTask):
         sources = [generator_for(info.seed, i) for i in info.sample_ids]
         real = self._shrink(self._real(sources))
         decoded = max(1, round(len(sources) * self.warmup.decoded))
-        set_rates(self.optimizer, self.rates, info.progress, 0.02)
+        set_rates(self.optimizer, self.rates, rate_factor(info.progress, 0.02))
 
         # Forward.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):

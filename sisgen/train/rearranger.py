@@ -25,6 +25,7 @@ from sisgen.generators.discriminator import Discriminator, logistic_discriminato
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
+from sisgen.nets.layers import EqualLinear
 from sisgen.nets.reader import Reader, ReaderConfig
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, StyleMemory
@@ -40,6 +41,7 @@ from sisgen.train.rearranger_losses import cross_entropy, feature_distance, toke
 from sisgen.types import Features, ProxyMask
 
 SHOWN = 8  # pictures in a sample grid
+TOKEN_RATE = 10.0  # of the layers that predict prototypes, relative to all others: equalized ones learn that much more slowly
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +50,7 @@ class RearrangerTrainConfig:
 
     rearranger: RearrangerConfig
     lr: float = 2e-3
+    token_rate: float = TOKEN_RATE
     mask: float = 0.5  # eq. 2 on the features
     picture: float = 1.0  # eq. 2 on the picture
     itself: float = 1.0  # eq. 3, and its warped form
@@ -99,7 +102,11 @@ class RearrangerTask:
             largest = drawing_size(generator.config.resolution)
             reader = Reader(ReaderConfig(num_labels=config.rearranger.num_clusters, width=config.reader_width, most=largest))
         self.proxy_reader = reader.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.Adam(rearranger.parameters(), lr=config.lr, betas=(0.9, 0.99))
+        equalized = [module.weight for module in rearranger.modules() if isinstance(module, EqualLinear)]
+        others = [parameter for parameter in rearranger.parameters() if all(parameter is not weight for weight in equalized)]
+        self.rates = [config.lr, config.token_rate * config.lr]
+        groups = [{"params": part, "lr": rate} for part, rate in zip((others, equalized), self.rates)]
+        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
         self.reader_optimizer = torch.optim.Adam(self.proxy_reader.parameters(), lr=2e-3, betas=(0.9, 0.99))
         self.d_optimizer = None
         if discriminator is not None:
@@ -121,7 +128,7 @@ class RearrangerTask:
             return self._step(info)
 
     def _step(self, info: StepInfo) -> dict[str, float]:
-        set_rates(self.optimizer, [self.config.lr], rate_factor(info.progress, 0.1))
+        set_rates(self.optimizer, self.rates, rate_factor(info.progress, 0.1))
         batch = self._draw(info)
         reader_loss = self._teach_reader(batch)
 

@@ -12,7 +12,7 @@ from typing import Any
 from sisgen.errors import CheckpointError, SisgenError
 from sisgen.io.configs import read_json
 
-DEFAULT_MODEL = "cats"  # what looks best of the models that ship
+DEFAULT_MODEL = "portraits"  # what looks best of the models that ship
 CONFIG_FILE = "config.json"
 GENERATOR_FILE = "generator.safetensors"  # what tells a model from another folder of weights
 MAX_MODEL_BYTES = 8 * 2**30  # of one model: no more is fetched or unpacked

@@ -204,7 +204,7 @@ def main(args: argparse.Namespace) -> int:
     task = PriorTask(config, generator, teacher, means, deviations, layers=args.layers, seed=args.seed, device=device)
     seen = start(task, args, config, images=256 * 12_000, batch=256)
     if seen is not None:
-        _export(Path(args.export or folder), folder, task, seen)
+        _export(Path(args.export or folder), folder, task, encoder, seen)
     return finish()
 
 
@@ -216,11 +216,11 @@ def _load_encoder(folder: Path, generator: StyleGAN2, size: int) -> PictureEncod
     return encoder
 
 
-def _export(target: Path, folder: Path, task: PriorTask, seen: int) -> None:
+def _export(target: Path, folder: Path, task: PriorTask, encoder: PictureEncoder, seen: int) -> None:
     raw = copy.deepcopy(task.generator)
     load_raw(folder, raw)
     raw.mapping = task.generator.mapping = task.fitted()
-    parts = {"generator": task.generator, "generator_raw": raw, MAPPING_FILE: task.teacher}
+    parts = {"generator": task.generator, "generator_raw": raw, MAPPING_FILE: task.teacher, ENCODER_FILE: encoder}
     notes = {"latents_seen": seen, **{name: round(value, 4) for name, value in task.score().items()}}
     images_seen = read_json(folder / CONFIG_FILE).get("images_seen", 0)
     export_parts(

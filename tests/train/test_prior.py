@@ -130,6 +130,11 @@ def test_the_command_replaces_the_mapping_only_and_training_goes_on(tmp_path: Pa
     assert load_generator(tmp_path / "model").map(torch.randn(1, 64)).isfinite().all()
     assert {"held_out", "missed", "latents_seen"} <= set(read_json(tmp_path / "model" / "config.json")["training"]["prior"])
 
+    # Elsewhere, a model can go on as well: the encoder comes with it.
+    assert main([*fit, "--out", str(tmp_path / "elsewhere"), "--export", str(tmp_path / "other")]) == 0
+    encoders = [read_weights(tmp_path / name / "warmup_encoder.safetensors") for name in ("model", "other")]
+    assert encoders[0].keys() == encoders[1].keys() and all(torch.equal(encoders[0][name], encoders[1][name]) for name in encoders[0])
+
     # Decoding goes on with the mapping that begins at the encoder's latents.
     kept = read_weights(tmp_path / "model" / "warmup_mapping.safetensors")
     assert torch.equal(kept["fc0.weight"], before["mapping.fc0.weight"])

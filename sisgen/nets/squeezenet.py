@@ -6,7 +6,7 @@ max-pools after conv1, fire4 and fire8, input BGR in 0..255 minus the mean colou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -30,6 +30,7 @@ FIRES = {  # name -> (input channels, squeeze channels, channels of each expansi
     "fire9": (512, 64, 256),
 }
 PERCEPTUAL_STAGE = "fire4"  # the deepest one that perceptual distances compare
+PERCEPTUAL_STRIDE = 4  # pixels between its places
 POOLED_AFTER = ("conv1", "fire4", "fire8")
 
 
@@ -119,6 +120,16 @@ def perceptual_distance(net: SqueezeNet, a: torch.Tensor, b: torch.Tensor, last:
     with torch.no_grad():
         wanted = net.stages(b, last)
     return compare_stages(net.stages(a, last), wanted, last)
+
+
+def crop_alike(images: Sequence[torch.Tensor], source: torch.Generator) -> list[torch.Tensor]:
+    """Cut pictures [B, 3, H, W] of one size to H - 3, W - 3, all at one place, which `source` draws.
+
+    Where perceptual distances always look at the same places, what learns from them paints fur and skin as a lattice of these places.
+    """
+    y, x = torch.randint(PERCEPTUAL_STRIDE, (2,), generator=source).tolist()
+    height, width = (side - PERCEPTUAL_STRIDE + 1 for side in images[0].shape[-2:])
+    return [image[..., y : y + height, x : x + width] for image in images]
 
 
 def compare_stages(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor], last: str = PERCEPTUAL_STAGE) -> torch.Tensor:

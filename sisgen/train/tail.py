@@ -37,7 +37,7 @@ from sisgen.generators.widen import widen_last
 from sisgen.io.configs import from_dict, read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.pyramid import pyramid_distance
-from sisgen.nets.squeezenet import SqueezeNet, load_squeezenet, perceptual_distance
+from sisgen.nets.squeezenet import SqueezeNet, crop_alike, load_squeezenet, perceptual_distance
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
 from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_fitting, load_generator, load_part
@@ -164,7 +164,7 @@ class TailTask:
 
         # Losses.
         mask = cross_entropy(current.probs.clamp_min(1e-8).log(), target.probs)
-        difference, g_loss, d_loss = self._judge(fake, real, info.step)
+        difference, g_loss, d_loss = self._judge(fake, real, sources[0], info.step)
         push = float(self.weights.balance[0]) * self.config.adversarial
         edges = edge_difference(driven[:half], decoded.detach())
         loss = difference + push * g_loss + self.config.keep * keep + self.config.mask * mask + self.config.edges * edges
@@ -239,14 +239,16 @@ class TailTask:
         cut = self.before.generator.head(ws, self.cut)
         return self._cluster(cut, self.before.generator.advance(cut, ws, self.fine))
 
-    def _judge(self, fake: torch.Tensor, real: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _judge(
+        self, fake: torch.Tensor, real: torch.Tensor, source: torch.Generator, step: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Compare the first generated pictures with `real`, one by one; teach the critic by all of them.
 
         Returns:
             The difference, the critic's pull, and its own loss.
         """
         known = fake[: len(real)]
-        difference = pyramid_distance(known, real) + perceptual_distance(self.squeezenet, known, real)
+        difference = pyramid_distance(known, real) + perceptual_distance(self.squeezenet, *crop_alike([known, real], source))
         g_losses, d_loss = self.critic.judge(Judged(fake, real, {}, {}), step)
         g_loss = g_losses.mean()
         if step % BALANCE_INTERVAL == 0:

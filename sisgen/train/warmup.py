@@ -41,7 +41,7 @@ from sisgen.io.configs import read_json
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.io.weights import read_shapes, read_weights
 from sisgen.nets.pyramid import pyramid_distance
-from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages, load_squeezenet
+from sisgen.nets.squeezenet import PERCEPTUAL_STAGE, SqueezeNet, compare_stages, crop_alike, load_squeezenet
 from sisgen.train.checkpoints import export_parts, generator_config, has_part, load_fitting, load_generator, load_part, load_raw
 from sisgen.train.command import finish, start
 from sisgen.train.critics import Critic, FeatureCritic, Judged, PixelCritic, pull_over_push
@@ -224,7 +224,7 @@ class WarmupTask(GANTask):
         # Losses.
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()  # nats a dimension
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-            batch = self._see(image, real, decoded)
+            batch = self._see(image, real, decoded, sources[0])
             difference = self._compare(batch, decoded)
             g_loss, stats = self._criticise(batch, difference, decoded, info.step)
         stats |= {"difference": difference, "kl": kl, "kl_weight": self.weights.log_kl.exp()}
@@ -266,15 +266,16 @@ class WarmupTask(GANTask):
     def _shrink(self, images: torch.Tensor) -> torch.Tensor:
         return F.adaptive_avg_pool2d(images, self.size).contiguous(memory_format=torch.channels_last)
 
-    def _see(self, image: torch.Tensor, real: torch.Tensor, decoded: int) -> Judged:
+    def _see(self, image: torch.Tensor, real: torch.Tensor, decoded: int, source: torch.Generator) -> Judged:
         """Run SqueezeNet as far as it is needed: over everything where a critic reads it, else over what is compared."""
         if self.squeezenet is None:
             return Judged(image, real, {}, {})
         everything = "features" in self.critics
         last = DEEPEST if everything else PERCEPTUAL_STAGE
+        seen, known = crop_alike([image, real] if everything else [image[:decoded], real[:decoded]], source)
         with torch.no_grad():
-            real_stages = self.squeezenet.stages(real if everything else real[:decoded], last)
-        return Judged(image, real, self.squeezenet.stages(image if everything else image[:decoded], last), real_stages)
+            real_stages = self.squeezenet.stages(known, last)
+        return Judged(image, real, self.squeezenet.stages(seen, last), real_stages)
 
     def _compare(self, batch: Judged, decoded: int) -> torch.Tensor:
         """Difference between decoded pictures and what they were encoded from: of pixels, and of early features."""

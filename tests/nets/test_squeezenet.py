@@ -7,7 +7,7 @@ import torch
 
 from sisgen.data.degrade import blur
 from sisgen.errors import CheckpointError
-from sisgen.nets.squeezenet import NUM_FEATURES, SqueezeNet, load_squeezenet, perceptual_distance
+from sisgen.nets.squeezenet import NUM_FEATURES, SqueezeNet, crop_alike, load_squeezenet, perceptual_distance
 
 FOLDER = Path(__file__).parents[2] / "checkpoints" / "squeezenet"
 
@@ -53,3 +53,14 @@ def test_perceptual_distance_is_zero_for_equal_pictures_and_grows_with_blur() ->
     soft.requires_grad_()
     perceptual_distance(net, soft, sharp).backward()
     assert soft.grad is not None and float(soft.grad.abs().sum()) > 0
+
+
+def test_crops_of_several_pictures_lie_at_one_place_that_the_source_draws() -> None:
+    a = torch.arange(2 * 3 * 16 * 16.0).reshape(2, 3, 16, 16)
+    seen = set()
+    for seed in range(64):
+        one, two = crop_alike([a, a + 1], torch.Generator().manual_seed(seed))
+        assert one.shape == two.shape == (2, 3, 13, 13)
+        assert torch.equal(one + 1, two)
+        seen.add(float(one[0, 0, 0, 0]))
+    assert seen == {float(16 * y + x) for y in range(4) for x in range(4)}

@@ -68,6 +68,7 @@ class TailConfig:
     """How the blocks behind the cut are trained."""
 
     lr: float = LEARNING_RATE  # of the blocks; the rearranger learns at a fixed share of it
+    perceptual: float = 1.0  # weight of SqueezeNet's part of the difference
     adversarial: float = 0.7  # pull of the critic on a picture, relative to that of the difference
     critic_lr: float = 2e-3
     r1_gamma: float = 0.003  # of a patch; overlapping ones add up
@@ -248,7 +249,8 @@ class TailTask:
             The difference, the critic's pull, and its own loss.
         """
         known = fake[: len(real)]
-        difference = pyramid_distance(known, real) + perceptual_distance(self.squeezenet, *crop_alike([known, real], source))
+        features = perceptual_distance(self.squeezenet, *crop_alike([known, real], source))
+        difference = pyramid_distance(known, real) + self.config.perceptual * features
         g_losses, d_loss = self.critic.judge(Judged(fake, real, {}, {}), step)
         g_loss = g_losses.mean()
         if step % BALANCE_INTERVAL == 0:
@@ -266,6 +268,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="model folder with a warm start's encoder; it is changed")
     parser.add_argument("--data", type=Path, required=True, help="cache of pictures, from `python -m sisgen data`")
     parser.add_argument("--squeezenet", type=Path, required=True, help="folder of SqueezeNet, for the perceptual distance")
+    words = "weight of that distance; less where it paints fur as a lattice (default: 1)"
+    parser.add_argument("--perceptual", type=float, default=1.0, help=words)
     parser.add_argument("--width", type=int, help="channels of the last block, where it should become wider (default: as it is)")
     parser.add_argument("--adversarial", type=float, default=0.7, help="pull of the critic (default: 0.7)")
     words = "learning rate of the blocks, a fraction of it for a tail that goes on (default: %(default)s); the rearranger's follows"
@@ -301,7 +305,7 @@ def main(args: argparse.Namespace) -> int:
     for network in (generator, encoder, critic):
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    config = TailConfig(lr=args.lr, adversarial=args.adversarial, bf16=args.bf16)
+    config = TailConfig(lr=args.lr, perceptual=args.perceptual, adversarial=args.adversarial, bf16=args.bf16)
     task = TailTask(
         config,
         generator,

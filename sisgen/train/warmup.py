@@ -68,6 +68,7 @@ class WarmupConfig:
 
     gan: GANConfig = field(default_factory=GANConfig)
     lr: float = LEARNING_RATE  # of synthesis; mapping and encoder follow
+    perceptual: float = 1.0  # weight of the difference of features, where there is a network for it
     adversarial: float = 0.0  # pull of the discriminator on a decoded picture, relative to that of the difference; 0 = none
     projected: float = 0.0  # the same of a critic of SqueezeNet's features
     projected_lr: float = 5e-4
@@ -283,7 +284,7 @@ class WarmupTask(GANTask):
         if self.squeezenet is None:
             return difference
         fake, real = ({name: x[:decoded] for name, x in stages.items()} for stages in (batch.fake_stages, batch.real_stages))
-        return difference + compare_stages(fake, real, PERCEPTUAL_STAGE)
+        return difference + self.warmup.perceptual * compare_stages(fake, real, PERCEPTUAL_STAGE)
 
     def _criticise(self, batch: Judged, difference: torch.Tensor, decoded: int, step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Teach the critics; the generator's loss, decoded and drawn pictures counting alike."""
@@ -342,6 +343,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bf16", action="store_true", help="bfloat16 on a CPU too; it pays where the CPU has AMX")
     parser.add_argument("--half-life", type=float, default=2_000.0, help="half-life of the average, in pictures (default: 2000)")
     parser.add_argument("--squeezenet", type=Path, help="folder of SqueezeNet for a perceptual difference (default: pixels only)")
+    words = "weight of that difference; less where it paints fur as a lattice (default: 1)"
+    parser.add_argument("--perceptual", type=float, default=1.0, help=words)
     parser.add_argument("--export", required=True, help="model folder to write; `train gan --start` goes on from it")
 
 
@@ -367,7 +370,7 @@ def main(args: argparse.Namespace) -> int:
     _check_resolution(args.resolution, cache.size)
     check_rate(args.lr, LEARNING_RATE)
     weights = {"resolution": args.resolution, "adversarial": args.adversarial, "projected": args.projected, "decoded": args.decoded}
-    weights |= {"mixing": args.mixing}
+    weights |= {"mixing": args.mixing, "perceptual": args.perceptual}
     config = WarmupConfig(gan=gan, lr=args.lr, kl_target=args.kl, ema_half_life=args.half_life, **weights)
     squeezenet = None if args.squeezenet is None else load_squeezenet(args.squeezenet, device)
     task = WarmupTask(config, cache, squeezenet, seed=args.seed, device=device)

@@ -125,7 +125,8 @@ def perceptual_distance(net: SqueezeNet, a: torch.Tensor, b: torch.Tensor, last:
 def crop_alike(images: Sequence[torch.Tensor], source: torch.Generator) -> list[torch.Tensor]:
     """Cut pictures [B, 3, H, W] of one size to H - 3, W - 3, all at one place, which `source` draws.
 
-    Where perceptual distances always look at the same places, what learns from them paints fur and skin as a lattice of these places.
+    What learns from perceptual distances then sees every phase of their stride. That alone does not keep it from painting fur as a
+    lattice: such a distance asks how much texture there is, not where; a critic and a low weight do (`train warmup --perceptual`).
     """
     y, x = torch.randint(PERCEPTUAL_STRIDE, (2,), generator=source).tolist()
     height, width = (side - PERCEPTUAL_STRIDE + 1 for side in images[0].shape[-2:])

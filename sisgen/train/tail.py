@@ -249,7 +249,8 @@ class TailTask:
             The difference, the critic's pull, and its own loss.
         """
         known = fake[: len(real)]
-        features = perceptual_distance(self.squeezenet, *crop_alike([known, real], source))
+        seen, wanted = crop_alike([known, real], source)
+        features = perceptual_distance(self.squeezenet, seen, wanted)
         difference = pyramid_distance(known, real) + self.config.perceptual * features
         g_losses, d_loss = self.critic.judge(Judged(fake, real, {}, {}), step)
         g_loss = g_losses.mean()

@@ -6,7 +6,7 @@ max-pools after conv1, fire4 and fire8, input BGR in 0..255 minus the mean colou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -122,15 +122,16 @@ def perceptual_distance(net: SqueezeNet, a: torch.Tensor, b: torch.Tensor, last:
     return compare_stages(net.stages(a, last), wanted, last)
 
 
-def crop_alike(images: Sequence[torch.Tensor], source: torch.Generator) -> list[torch.Tensor]:
-    """Cut pictures [B, 3, H, W] of one size to H - 3, W - 3, all at one place, which `source` draws.
+def crop_alike(a: torch.Tensor, b: torch.Tensor, source: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cut pictures [B, 3, H, W] of one size to H - 3, W - 3, both at one place, which `source` draws.
 
     What learns from perceptual distances then sees every phase of their stride. That alone does not keep it from painting fur as a
-    lattice: such a distance asks how much texture there is, not where; a critic and a low weight do (`train warmup --perceptual`).
+    lattice: such a distance asks how much texture there is, not where; a critic and a low weight help (`train warmup --perceptual`).
     """
     y, x = torch.randint(PERCEPTUAL_STRIDE, (2,), generator=source).tolist()
-    height, width = (side - PERCEPTUAL_STRIDE + 1 for side in images[0].shape[-2:])
-    return [image[..., y : y + height, x : x + width] for image in images]
+    height, width = (side - PERCEPTUAL_STRIDE + 1 for side in a.shape[-2:])
+    place = (..., slice(y, y + height), slice(x, x + width))
+    return a[place], b[place]
 
 
 def compare_stages(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor], last: str = PERCEPTUAL_STAGE) -> torch.Tensor:

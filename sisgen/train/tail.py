@@ -249,8 +249,7 @@ class TailTask:
             The difference, the critic's pull, and its own loss.
         """
         known = fake[: len(real)]
-        seen, wanted = crop_alike([known, real], source)
-        features = perceptual_distance(self.squeezenet, seen, wanted)
+        features = perceptual_distance(self.squeezenet, *crop_alike(known, real, source))
         difference = pyramid_distance(known, real) + self.config.perceptual * features
         g_losses, d_loss = self.critic.judge(Judged(fake, real, {}, {}), step)
         g_loss = g_losses.mean()

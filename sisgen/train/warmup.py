@@ -273,7 +273,8 @@ class WarmupTask(GANTask):
             return Judged(image, real, {}, {})
         everything = "features" in self.critics
         last = DEEPEST if everything else PERCEPTUAL_STAGE
-        seen, known = crop_alike([image, real] if everything else [image[:decoded], real[:decoded]], source)
+        shown = len(image) if everything else decoded
+        seen, known = crop_alike(image[:shown], real[:shown], source)
         with torch.no_grad():
             real_stages = self.squeezenet.stages(known, last)
         return Judged(image, real, self.squeezenet.stages(seen, last), real_stages)

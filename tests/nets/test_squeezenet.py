@@ -59,7 +59,7 @@ def test_crops_of_several_pictures_lie_at_one_place_that_the_source_draws() -> N
     a = torch.arange(2 * 3 * 16 * 16.0).reshape(2, 3, 16, 16)
     seen = set()
     for seed in range(64):
-        one, two = crop_alike([a, a + 1], torch.Generator().manual_seed(seed))
+        one, two = crop_alike(a, a + 1, torch.Generator().manual_seed(seed))
         assert one.shape == two.shape == (2, 3, 13, 13)
         assert torch.equal(one + 1, two)
         seen.add(float(one[0, 0, 0, 0]))

@@ -39,26 +39,38 @@ def fold_conv(x: torch.Tensor, conv: nn.Conv2d, fold: int) -> torch.Tensor:
     return F.conv2d(x, conv.weight.reshape(conv.out_channels, x.shape[1], fold, fold), conv.bias, stride=fold)
 
 
-def unfold_conv(x: torch.Tensor, conv: nn.Conv2d, fold: int) -> torch.Tensor:
+def unfold_conv(x: torch.Tensor, conv: nn.Conv2d, fold: int, added: torch.Tensor | None = None) -> torch.Tensor:
     """Apply a 1 x 1 convolution and `pixel_shuffle(..., fold)`: the same numbers, faster where no gradients are taken.
 
     Args:
         x: [B, C, H, W].
         conv: from C to O * fold^2 channels.
         fold: of the depth-to-space.
+        added: [B, O], added to every place of a sample, also where `x` is one for all; `None` adds nothing.
 
     Returns:
         [B, O, H * fold, W * fold].
     """
-    if fold == 1 or torch.is_grad_enabled():
-        return F.pixel_shuffle(conv(x), fold)
+    if torch.is_grad_enabled():
+        out = F.pixel_shuffle(conv(x), fold)
+        return out if added is None else out + added[:, :, None, None]
     # Weights are reordered instead of results, so that all channels of a place stay side by side.
     num, (batch, _, height, width) = conv.out_channels // fold**2, x.shape
     weight = conv.weight.view(num, fold**2, x.shape[1]).transpose(0, 1).flatten(0, 1)  # [fold^2 * O, C]
-    bias = None if conv.bias is None else conv.bias.view(num, fold**2).t().flatten()
-    out = F.linear(x.permute(0, 2, 3, 1), weight, bias).view(batch, height, width, fold, fold * num)
-    out = out.transpose(2, 3).reshape(batch, height * fold, width * fold, num)
-    return out.permute(0, 3, 1, 2)
+    bias = x.new_zeros(fold**2, num) if conv.bias is None else conv.bias.view(num, fold**2).t()
+    biases = [bias] * batch if added is None or len(added) != batch else [bias + row for row in added]
+    out = x.new_empty(batch, height, fold, width, fold * num)
+    for place, sample, of_sample in zip(out, x.permute(0, 2, 3, 1), biases):
+        place.copy_(F.linear(sample, weight, of_sample.flatten()).view(height, width, fold, fold * num).transpose(1, 2))
+    out = out.view(batch, height * fold, width * fold, num).permute(0, 3, 1, 2)
+    return out if added is None or len(added) == batch else out + added[:, :, None, None]
+
+
+def pointwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """Apply a 1 x 1 convolution [O, C, 1, 1] to [B, C, H, W]: the same numbers, faster where the channels of a place lie side by side."""
+    if torch.is_grad_enabled() or x.is_contiguous():
+        return F.conv2d(x, weight, bias)
+    return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
 
 
 def channels_last(x: torch.Tensor) -> torch.Tensor:

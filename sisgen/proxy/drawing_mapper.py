@@ -17,8 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sisgen.errors import InputError
-from sisgen.nets.layers import channels_last, fold_conv, unfold_conv
-from sisgen.proxy.leaning import lean
+from sisgen.nets.layers import channel_softmax, channels_last, fold_conv, unfold_conv
 from sisgen.shapes import check_shape
 from sisgen.types import ProxyMask
 
@@ -104,11 +103,12 @@ class DrawingMapper(nn.Module):
         self.scale = size * 4 // config.resolution  # sub-pixels of the head
         self.head = nn.Conv2d(width, num * self.scale**2, 1)
 
-    def forward(self, drawing: torch.Tensor) -> torch.Tensor:
+    def forward(self, drawing: torch.Tensor, leaning: torch.Tensor | None = None) -> torch.Tensor:
         """Give logits of every cluster at every place of the proxy grid, or of every class at every pixel.
 
         Args:
             drawing: float [B, C, H, W] in [0, 1]; 0 where nothing was drawn.
+            leaning: [B, K], added to the logits of every place, see `leaning.py`; `None` adds nothing.
 
         Returns:
             Logits [B, K, h, w] or [B, L, H, W].
@@ -128,12 +128,12 @@ class DrawingMapper(nn.Module):
         # Back up, and to the proxy grid through sub-pixels.
         for up in self.ups:
             x = up(x, skips.pop())
-        return unfold_conv(F.relu(self.norm(x)), self.head, self.scale)
+        return unfold_conv(F.relu(self.norm(x)), self.head, self.scale, leaning)
 
     def complete(self, drawing: torch.Tensor) -> torch.Tensor:
         """Complete scribbles [B, L, H, W] to the classes of the whole picture, int64 [B, H, W]; strokes are taken at their word."""
         return torch.where(drawing.amax(dim=1) > 0.5, drawing.argmax(dim=1), self(drawing).argmax(dim=1))
 
     def read(self, drawing: torch.Tensor, leaning: torch.Tensor | None = None) -> ProxyMask:
-        """Map a drawing to a proxy mask; `leaning` [B, K] is added to the logits, see `leaning.py`."""
-        return lean(self(drawing), leaning)
+        """Map a drawing to a proxy mask; `leaning` as for `forward`."""
+        return ProxyMask(probs=channel_softmax(self(drawing, leaning)))

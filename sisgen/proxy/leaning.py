@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import torch
 
-from sisgen.nets.layers import channel_softmax
-from sisgen.types import ProxyMask
-
 TRUST = 0.5  # exponent of the ratio: rare parts must stay drawable on samples that have none; of 0, 0.5, 1 on validation
 LIMIT = 8.0  # greatest ratio either way
 RARE = 2e-3  # share below which clusters count as alike
@@ -32,8 +29,3 @@ def lean_on(own: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
         return torch.zeros(own.shape[:2], device=own.device)
     ratio = (own.mean(dim=(2, 3)) + RARE) / (shares + RARE)
     return TRUST * ratio.clamp(1 / LIMIT, LIMIT).log()
-
-
-def lean(logits: torch.Tensor, leaning: torch.Tensor | None) -> ProxyMask:
-    """Turn a mapper's logits [B, K, h, w] into a proxy mask; `leaning` [B, K] of `lean_on` is added, `None` adds nothing."""
-    return ProxyMask(probs=channel_softmax(logits if leaning is None else logits + leaning[:, :, None, None]))

@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sisgen.errors import InputError
-from sisgen.nets.layers import channels_last, fold_conv, unfold_conv
-from sisgen.proxy.leaning import lean
+from sisgen.nets.layers import channel_softmax, channels_last, fold_conv, pointwise, unfold_conv
 from sisgen.shapes import check_shape
 from sisgen.types import ProxyMask
 
@@ -49,7 +48,7 @@ class SpadeBlock(nn.Module):
         self.conv = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        scale, shift = self.modulation(mask).chunk(2, dim=1)
+        scale, shift = pointwise(mask, self.modulation.weight, self.modulation.bias).chunk(2, dim=1)
         return x + self.conv(F.relu(torch.addcmul(shift, self.norm(x), 1 + scale)))
 
 
@@ -74,14 +73,16 @@ class MaskMapper(nn.Module):
         self.scale = config.proxy_resolution * 4 // config.resolution  # sub-pixels of the head
         self.head = nn.Conv2d(width, config.num_clusters * self.scale**2, 1)
 
-    def forward(self, mask: torch.Tensor) -> torch.Tensor:
+    def forward(self, mask: torch.Tensor, leaning: torch.Tensor | None = None, rows: slice | None = None) -> torch.Tensor:
         """Give logits of every cluster at every place of the proxy grid.
 
         Args:
             mask: float [B, L, H, W] in [0, 1], the whole picture painted (sums to 1 over L).
+            leaning: [B, K], added to the logits of every place, see `leaning.py`; `None` adds nothing.
+            rows: of the proxy grid that are wanted, start and stop multiples of `scale`; `None` wants all h.
 
         Returns:
-            Logits [B, K, h, w].
+            Logits [B, K, h, w], of the wanted rows alone.
         """
         check_shape("mask", mask, (None, self.config.num_labels, self.config.resolution, self.config.resolution))
         # Fine branch, a quarter of the resolution.
@@ -95,13 +96,17 @@ class MaskMapper(nn.Module):
             x = block(x, seen)
         x = x + self.context(x.mean(dim=(2, 3)))[:, :, None, None]
 
-        # Back up, and to the proxy grid through sub-pixels.
-        up = F.interpolate(x, size=fine.shape[-2:], mode="bilinear", align_corners=False)
-        return unfold_conv(self.merge(torch.cat([fine, up], dim=1)).relu_(), self.head, self.scale)
+        # Back up, merged before it is enlarged (both are linear), and to the proxy grid through sub-pixels.
+        of_fine, of_coarse = self.merge.weight.split(self.config.width, dim=1)
+        up = F.interpolate(pointwise(x, of_coarse), size=fine.shape[-2:], mode="bilinear", align_corners=False)
+        x = (pointwise(fine, of_fine, self.merge.bias) + up).relu_()
+        if rows is not None:
+            x = x[:, :, rows.start // self.scale : rows.stop // self.scale]
+        return unfold_conv(x, self.head, self.scale, leaning)
 
-    def read(self, mask: torch.Tensor, leaning: torch.Tensor | None = None) -> ProxyMask:
-        """Map a whole mask to a proxy mask; `leaning` [B, K] is added to the logits, see `leaning.py`."""
-        return lean(self(mask), leaning)
+    def read(self, mask: torch.Tensor, leaning: torch.Tensor | None = None, rows: slice | None = None) -> ProxyMask:
+        """Map a whole mask to a proxy mask; `leaning` and `rows` as for `forward`."""
+        return ProxyMask(probs=channel_softmax(self(mask, leaning, rows)))
 
 
 def whole_mask(labels: torch.Tensor, num_labels: int) -> torch.Tensor:
@@ -109,7 +114,7 @@ def whole_mask(labels: torch.Tensor, num_labels: int) -> torch.Tensor:
     return F.one_hot(labels, num_labels).permute(0, 3, 1, 2).float()
 
 
-def fill_unpainted(mask: torch.Tensor, own_labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def fill_unpainted(mask: torch.Tensor, own_labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Complete a drawing from the style sample's own mask: unpainted means that the model decides.
 
     Args:
@@ -117,11 +122,11 @@ def fill_unpainted(mask: torch.Tensor, own_labels: torch.Tensor) -> tuple[torch.
         own_labels: int64 [B, H, W], the style samples' own classes.
 
     Returns:
-        The whole mask [B, L, H, W] and the painted share [B, 1, H, W].
+        The whole mask [B, L, H, W] and the painted share [B, 1, H, W], `None` where all is painted.
     """
     painted = mask.sum(dim=1, keepdim=True)
     if float(painted.amin()) > 1 - 1e-6:  # nothing to complete, the usual case while a pen moves
-        return mask, torch.ones_like(painted)
+        return mask, None
     painted = painted.clamp(0, 1)
     own = F.one_hot(own_labels, mask.shape[1]).permute(0, 3, 1, 2).to(mask.dtype)  # [B, L, H, W]
     return mask + (1 - painted) * own, painted

@@ -108,7 +108,7 @@ def test_strength_0_is_the_sample_and_weights_lead_from_one_drawing_to_the_other
     assert not torch.equal(even.images, first) and not torch.equal(even.images, second)
     assert even.settings["condition"] == "sketch+canny" and even.settings["weights"] == [0.5, 0.5]
     style = pipe.engine.recall([4], 0.7)
-    parts = [pipe.engine.read_condition(one, style)[0] for one in (sketch, canny)]
+    parts = [pipe.engine.map_condition(one, style).probs for one in (sketch, canny)]
     drawings = check_drawings([sketch, canny], [3, 1], 1, name="tiny", shapes=pipe.config.map_shapes)
     assert drawings is not None
     assert torch.allclose(pipe.engine.map_condition(drawings, style).probs, 0.75 * parts[0] + 0.25 * parts[1], atol=1e-6)

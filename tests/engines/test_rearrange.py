@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sisgen.conditions.mask import mask_condition
-from sisgen.engines.rearrange import RearrangeEngine
+from sisgen.engines.rearrange import RearrangeEngine, changed_places, covered_rows
 from sisgen.generators.latents import latents
 from sisgen.io.configs import from_dict, read_json
 from sisgen.pipeline import Pipeline
@@ -128,6 +128,31 @@ def test_far_from_what_is_drawn_anew_the_sample_keeps_its_arrangement(engine: Re
     far, changed = round(17 * scale), round(20 * scale)  # a change of 32 pixels reaches one further
     assert torch.equal(proxy[:, :, :far, :far], style.memory.own[:, :, :far, :far])
     assert not torch.allclose(proxy[:, :, changed:, changed:], style.memory.own[:, :, changed:, changed:], atol=0.05)
+
+
+@pytest.mark.parametrize(("margin", "size", "reach"), [(16, 16, 1), (8, 16, 2), (64, 16, 0), (16, 32, 2), (16, 8, 0)])
+def test_a_change_reaches_as_far_as_its_margin_says(margin: int, size: int, reach: int) -> None:
+    own = torch.zeros(1, 32, 32, dtype=torch.int64)
+    wanted = own.clone()
+    wanted[0, 13, 0] = wanted[0, 31, 20] = 1
+    near = torch.zeros(1, 1, size, size)
+    for row, column in ((13, 0), (31, 20)):
+        y, x = row * size // 32, column * size // 32
+        near[0, 0, max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = 1
+    assert torch.equal(changed_places(wanted, own, margin, size), near)
+
+
+def test_a_stroke_asks_for_its_rows_alone(engine: RearrangeEngine) -> None:
+    style = engine.recall([3, 5], PSI)
+    labels = style.labels.clone()
+    labels[0, 13, 4] = (labels[0, 13, 4] + 1) % engine.mapper.config.num_labels
+    asked = []
+    read = engine.mapper.read
+    engine.mapper.read = lambda mask, leaning, rows: asked.append(rows) or read(mask, leaning, rows)  # type: ignore[method-assign, assignment]
+    drawn = torch.nn.functional.one_hot(labels, engine.mapper.config.num_labels).permute(0, 3, 1, 2).float()
+    engine.map_condition(Condition(kind="mask", map=drawn, labels=labels), style)
+    assert len(asked) == 1 and 0 < asked[0].stop - asked[0].start <= 6
+    assert covered_rows([torch.zeros(2, 1, 8, 8)], 2) == slice(0, 0)
 
 
 def test_open_questions_are_decided_as_the_sample_has_it(engine: RearrangeEngine, drawing: Condition) -> None:

@@ -13,6 +13,7 @@ from sisgen.nets.layers import (
     fold_conv,
     leaky,
     normalize_second_moment,
+    pointwise,
     unfold_conv,
 )
 
@@ -75,8 +76,20 @@ def test_an_unfolded_convolution_equals_a_convolution_and_depth_to_space(fold: i
     x = torch.randn(2, 6, 4, 3, generator=torch.Generator().manual_seed(0))
     wanted = torch.nn.functional.pixel_shuffle(conv(x), fold)
     assert torch.equal(unfold_conv(x, conv, fold), wanted)
+    added = torch.randn(2, 5)
+    assert torch.equal(unfold_conv(x, conv, fold, added), wanted + added[:, :, None, None])
     with torch.no_grad():
         assert torch.allclose(unfold_conv(x, conv, fold), wanted, atol=1e-6)
+        assert torch.allclose(unfold_conv(x, conv, fold, added), wanted + added[:, :, None, None], atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_pointwise_convolution_is_the_same_in_any_layout(layout: torch.memory_format) -> None:
+    conv, x = torch.nn.Conv2d(6, 5, 1), torch.randn(2, 6, 4, 3).contiguous(memory_format=layout)
+    assert torch.equal(pointwise(x, conv.weight, conv.bias), conv(x))
+    with torch.no_grad():
+        assert torch.allclose(pointwise(x, conv.weight, conv.bias), conv(x), atol=1e-6)
+        assert torch.allclose(pointwise(x, conv.weight), conv(x) - conv.bias[:, None, None], atol=1e-6)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

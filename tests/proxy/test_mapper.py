@@ -57,6 +57,15 @@ def test_hostile_sizes_are_refused(changes: dict[str, int]) -> None:
         replace(TINY, **changes)
 
 
+@torch.no_grad()
+def test_wanted_rows_are_those_of_the_whole_answer_and_a_leaning_is_added() -> None:
+    mapper, mask = MaskMapper(TINY), one_hot()
+    leaning = torch.randn(2, TINY.num_clusters)
+    whole = mapper(mask)
+    assert torch.allclose(mapper(mask, leaning, slice(4, 10)), (whole + leaning[:, :, None, None])[:, :, 4:10], atol=1e-5)
+    assert torch.allclose(mapper.read(mask, rows=slice(0, 2)).probs, whole.softmax(dim=1)[:, :, :2], atol=1e-6)
+
+
 def test_unpainted_places_are_filled_from_the_samples_own_mask() -> None:
     mask = torch.zeros(1, 3, 1, 3)
     mask[0, 2, 0, 0] = 1.0  # wholly painted as 2
@@ -70,7 +79,7 @@ def test_unpainted_places_are_filled_from_the_samples_own_mask() -> None:
 def test_a_whole_drawing_stays_as_it_is() -> None:
     mask = one_hot()
     whole, painted = fill_unpainted(mask, torch.zeros(2, 32, 32, dtype=torch.int64))
-    assert torch.equal(whole, mask) and torch.equal(painted, torch.ones(2, 1, 32, 32))
+    assert torch.equal(whole, mask) and painted is None
 
 
 def test_proxies_blend_by_place_or_by_number() -> None:

@@ -6,6 +6,7 @@ with the same global batch. Start them with `accelerate launch --num_processes N
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable
 
@@ -27,6 +28,7 @@ class Processes:
             except ImportError:
                 raise TrainingError("Training in several processes needs accelerate; install it or start a single process.") from None
             self._accelerator = Accelerator(cpu=not torch.cuda.is_available())
+            atexit.register(_leave_group)
 
     @property
     def is_main(self) -> bool:
@@ -63,3 +65,9 @@ class Processes:
         """Let every process arrive here."""
         if self._accelerator is not None:
             self._accelerator.wait_for_everyone()
+
+
+def _leave_group() -> None:
+    """End the group's threads while the interpreter still runs: gloo's abort the process where they outlive it."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -9,7 +9,7 @@ at hand, what the reader sees in these; of such masks the proxy mask is not know
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,15 +100,15 @@ class MapperTask:
 
         # Stage two: half of the masks, bent ones and others, are such as no sample has.
         pictures = info.progress >= self.config.stage_two
-        foreign = torch.tensor([pictures and i % 4 < 2 for i in info.sample_ids], device=mask.device)
-        if bool(foreign.any()):
-            anew = self._one_hot(self._foreign(mask.argmax(dim=1), sources, info))
-            mask = torch.where(foreign[:, None, None, None], anew, mask)
+        foreign = [k for k, i in enumerate(info.sample_ids) if pictures and i % 4 < 2]
+        if foreign:
+            ids, theirs = [info.sample_ids[k] for k in foreign], [sources[k] for k in foreign]
+            mask[foreign] = self._one_hot(self._foreign(mask[foreign].argmax(dim=1), theirs, info.seed, ids))
 
         # Eq. 5: the proxy mask of a mask.
         logits = self.engine.mapper(mask)
-        known = ~foreign
-        reconstruction = cross_entropy(logits[known].log_softmax(dim=1), own[known]) if bool(known.any()) else logits.sum() * 0
+        known = [k for k in range(len(mask)) if k not in foreign]
+        reconstruction = cross_entropy(logits[known].log_softmax(dim=1), own[known]) if known else logits.sum() * 0
         loss = self.config.reconstruction * reconstruction
         stats = {"reconstruction": reconstruction}
 
@@ -146,13 +146,13 @@ class MapperTask:
         return own, self._one_hot(self.segmenter.read([step.map for step in steps]))
 
     @torch.no_grad()
-    def _foreign(self, labels: torch.Tensor, sources: list[torch.Generator], info: StepInfo) -> torch.Tensor:
+    def _foreign(self, labels: torch.Tensor, sources: list[torch.Generator], seed: int, ids: Sequence[int]) -> torch.Tensor:
         """Make masks that no sample has: composed from those of samples [B, H, W], and, with pictures, half as these are read."""
         if self.pictures is None:
             return compose_masks(labels, len(self.label_set), sources)
-        drawn = draw_pictures(self.pictures, [generator_for(info.seed, i, stream=PICTURE_STREAM) for i in info.sample_ids])
+        drawn = draw_pictures(self.pictures, [generator_for(seed, i, stream=PICTURE_STREAM) for i in ids])
         read = self.engine.reader.read(drawn.to(self.engine.device))
-        return compose_some(read, len(self.label_set), sources, [i % 2 == 1 for i in info.sample_ids])
+        return compose_some(read, len(self.label_set), sources, [i % 2 == 1 for i in ids])
 
     def _one_hot(self, labels: torch.Tensor) -> torch.Tensor:
         return whole_mask(labels, len(self.label_set))

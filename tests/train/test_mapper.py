@@ -75,7 +75,7 @@ def test_training_pictures_bring_masks_as_the_reader_reads_them(complete: Path) 
     task.pictures = Noise()
     sources = [generator_for(0, i, stream=3) for i in range(6)]
     of_samples = task._pairs(sources)[1].argmax(dim=1)
-    masks = task._foreign(of_samples, sources, info(0, 4))
+    masks = task._foreign(of_samples, sources, 0, range(6))
     known = task.engine.reader.read(torch.cat([(images := Noise().images(range(5))), images.flip(3)]))
     assert [any(torch.equal(mask, one) for one in known) for mask in masks] == [True, False] * 3
     assert math.isfinite(task.step(info(0, 4))["picture"])

@@ -1,4 +1,8 @@
-"""Trainer of image-space readers: full-shot on rendered pictures, or distilled from a few-shot segmenter on a generator's samples."""
+"""Trainer of image-space readers: full-shot on rendered pictures, or distilled from a few-shot segmenter on a generator's samples.
+
+Pictures without labels bring a distilled reader from samples to pictures: it learns, from degraded ones, what its own average says of
+them as they are and mirrored, where that is sure (a mean teacher: Tarvainen and Valpola, NeurIPS 2017).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from sisgen.data.cache import PortraitCache
 from sisgen.data.degrade import DegradeConfig, degrade
@@ -27,6 +32,7 @@ from sisgen.train.command import finish, start
 from sisgen.train.descent import check_rate, cosine_factor, risen, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.ema import update_ema
+from sisgen.train.gan import Pictures, draw_pictures
 from sisgen.train.judges import export_reader, round_scores, write_judge_card
 from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.loop import StepInfo, generator_for
@@ -35,6 +41,7 @@ from sisgen.train.segmenter import load_segmenter
 from sisgen.types import LabelSet
 
 LEARNING_RATE = 3e-3
+PICTURE_STREAM = 42  # of `generator_for`
 TYPICAL = 256  # held-out pairs; the class weights are taken from them
 SHOWN = 8  # pictures in a sample grid
 EMA_RAMP = 0.1  # early on, the half-life of the averaged weights is this share of the images seen
@@ -59,6 +66,7 @@ class ReaderTrainConfig:
     balance: float = 0.3  # power of the class weights
     dice: float = 0.5  # weight of the Dice term
     ema: float = 2_000.0  # half-life of the averaged weights in images
+    sure: float = 0.7  # least probability with which the average labels a picture's pixel
     bf16: bool = False
 
 
@@ -75,8 +83,9 @@ class ReaderTask:
         device: torch.device | str = "cpu",
         *,
         held: int = TYPICAL,  # pairs that are held out
+        pictures: Pictures | None = None,  # without labels
     ) -> None:
-        self.config, self.source, self.label_set = config, source, label_set
+        self.config, self.source, self.label_set, self.pictures = config, source, label_set, pictures
         self.processes = Processes()
         self.device = self.processes.device(torch.device(device))
         with torch.random.fork_rng(devices=[]):
@@ -99,7 +108,7 @@ class ReaderTask:
     def step(self, info: StepInfo) -> dict[str, float]:
         """Learn from one batch."""
         # Data: what happens to a sample hangs on its id alone.
-        images, labels = self.source.train(info.sample_ids)
+        images, labels = self._data(info)
         generators = [generator_for(self.config.seed, i) for i in info.sample_ids]
         strength = min(1.0, info.progress / self.config.ramp)
         images, labels = degrade(images.to(self.device), labels.to(self.device), generators, self.config.degrade, strength)
@@ -120,6 +129,22 @@ class ReaderTask:
         update_ema(self.average, self.reader, batch=info.batch_size, images_seen=seen, half_life=half_life, ramp=EMA_RAMP)
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         return {"loss": float(self.processes.average(loss)), "accuracy": float(self.processes.average(accuracy))}
+
+    @torch.no_grad()
+    def _data(self, info: StepInfo) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pairs; once degradations are all there, half of them are pictures as the averaged reader labels them, -1 where it is not sure."""
+        late = self.pictures is not None and info.progress >= self.config.ramp
+        guessed = [i for i in info.sample_ids if late and i % 4 < 2]
+        known = [i for i in info.sample_ids if i not in guessed]
+        pairs = [self.source.train(known)] if known else []
+        if guessed and self.pictures is not None:
+            drawn = draw_pictures(self.pictures, [generator_for(self.config.seed, i, PICTURE_STREAM) for i in guessed])
+            drawn = F.interpolate(drawn.to(self.device), size=self.held[0].shape[-2:], mode="area")
+            probs = self.average(drawn).softmax(dim=1) + self.average(drawn.flip(3)).softmax(dim=1).flip(3)
+            most, labels = probs.max(dim=1)
+            pairs.append((drawn, torch.where(most > 2 * self.config.sure, labels, -1)))
+        images, labels = (torch.cat([part.to(self.device) for part in parts]) for parts in zip(*pairs))
+        return images, labels
 
     @torch.no_grad()
     def validate(self, batch: int = 32) -> SegmentationScore:
@@ -143,6 +168,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="cache of rendered portraits: full-shot training on their exact labels")
     parser.add_argument("--half", type=int, choices=(1, 2), help="train on every second picture only, so that two judges share none")
     parser.add_argument("--model", help="model with a generator and a segmenter: distils that segmenter instead")
+    words = (
+        "cache of pictures that it shall read as well, without labels: half of its batches, as its own average reads them (with --model)"
+    )
+    parser.add_argument("--pictures", type=Path, help=words)
     parser.add_argument("--preset", choices=sorted(PRESETS), default="a", help="size; a and b are judges, live the light one (default: a)")
     parser.add_argument("--start", type=Path, help="folder of a reader of the same preset to start from (default: from scratch)")
     parser.add_argument("--lr", type=float, default=LEARNING_RATE, help="learning rate (default: %(default)s)")
@@ -154,16 +183,19 @@ def main(args: argparse.Namespace) -> int:
     """Train as `python -m sisgen train reader` asks.
 
     Raises:
-        TrainingError: not exactly one of --data and --model was given.
+        TrainingError: not exactly one of --data and --model was given, or pictures without labels beside --data.
     """
     if (args.data is None) == (args.model is None):
         raise TrainingError("Training a reader needs either --data or --model, but both or neither came; give one of them.")
+    if args.pictures is not None and args.data is not None:
+        raise TrainingError("Pictures without labels help a reader of samples, but --data has labels already; leave --pictures away.")
     device = pick_device(args.device)
     source, label_set = _open_source(args, device)
     check_rate(args.lr, LEARNING_RATE)
     sizes, degrade_config = preset(args.preset, len(label_set)), DEGRADATIONS[args.preset]
     config = ReaderTrainConfig(reader=sizes, degrade=degrade_config, seed=args.seed, lr=args.lr, bf16=args.bf16)
-    task = ReaderTask(config, source, label_set, device)
+    pictures = None if args.pictures is None else PortraitCache(args.pictures)
+    task = ReaderTask(config, source, label_set, device, pictures=pictures)
     if args.start:
         for net in task.networks().values():
             load_part(args.start, "reader", net)
@@ -205,6 +237,7 @@ def export_distilled(folder: str | Path, task: ReaderTask, notes: Mapping[str, A
 def _export(task: ReaderTask, args: argparse.Namespace, seen: int, device: torch.device) -> None:
     """Write the averaged reader with its recipe and held-out scores; a judge gets a card as well."""
     origin = "renders" if args.data else "the few-shot segmenter, distilled"
+    origin += ", and its own average on pictures" if args.pictures else ""
     notes: dict[str, Any] = {"labels_from": origin, "preset": args.preset, "half": args.half, "seed": args.seed, "images_seen": seen}
     notes["held_out"] = round_scores(task.validate(), task.label_set)
     export_reader(args.export, task.average, task.label_set, notes, model=args.model)

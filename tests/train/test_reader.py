@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from sisgen.data.degrade import DegradeConfig
 from sisgen.errors import CheckpointError, TrainingError
 from sisgen.nets.reader import ReaderConfig
 from sisgen.train.judges import export_reader, load_reader
-from sisgen.train.loop import LoopConfig, run_loop
+from sisgen.train.loop import LoopConfig, StepInfo, run_loop
 from sisgen.train.pairs import CachedPairs
 from sisgen.train.reader import ReaderTask, ReaderTrainConfig, add_arguments, main
 from sisgen.types import LabelSet
@@ -44,8 +45,9 @@ class Shapes:
         return self.maps[indices]
 
 
-def task(lr: float = 1e-2) -> ReaderTask:
-    config = ReaderTrainConfig(reader=ReaderConfig(num_labels=3, width=6), lr=lr, warmup=16, ema=100.0, degrade=DegradeConfig(p_warp=0.2))
+def task(lr: float = 1e-2, p_color: float = 0.7) -> ReaderTask:
+    degrade = DegradeConfig(p_warp=0.2, p_color=p_color)
+    config = ReaderTrainConfig(reader=ReaderConfig(num_labels=3, width=6), lr=lr, warmup=16, ema=100.0, degrade=degrade)
     return ReaderTask(config, CachedPairs(Shapes(), seed=0, hold=8), LABELS)
 
 
@@ -54,6 +56,34 @@ def test_learns_held_out_shapes(tmp_path: Path) -> None:
     run_loop(trained, LoopConfig(out=tmp_path, images=8 * 30, batch=8))
     assert trained.validate().miou > 0.6
     assert list(tmp_path.glob("samples-*.png"))
+
+
+class Faded(Shapes):
+    """The same shapes, pale and tinted: pictures whose labels no training sees."""
+
+    def images(self, indices: list[int]) -> torch.Tensor:
+        return super().images(indices) * 0.35 + torch.tensor([0.3, -0.25, 0.2])[:, None, None]
+
+
+def test_pictures_without_labels_bring_it_over_to_them(tmp_path: Path) -> None:
+    faded = Faded()
+    read = {}
+    for name, pictures in (("alone", None), ("pictures", faded)):
+        trained = task(p_color=0.3)
+        trained.pictures = pictures
+        run_loop(trained, LoopConfig(out=tmp_path / name, images=8 * 60, batch=8))
+        read[name] = (trained.average.read(faded.images(list(range(24)))) == faded.maps).float().mean()
+        assert trained.validate().miou > 0.6
+    assert read["pictures"] > read["alone"] + 0.2
+
+
+def test_only_sure_pixels_of_pictures_count(tmp_path: Path) -> None:
+    unsure = task()
+    unsure.pictures = Faded()
+    late = StepInfo(step=9, sample_ids=(4, 5, 6, 7), batch_size=4, images_seen=36, total_images=40, seed=0)
+    images, labels = unsure._data(late)  # untrained: it is sure of nothing
+    assert images.shape == (4, 3, 32, 32) and bool((labels[2:] == -1).all()) and bool((labels[:2] >= 0).all())
+    assert bool((unsure._data(replace(late, images_seen=0))[1] >= 0).all())  # early on there are pairs alone
 
 
 def test_resumes_bit_for_bit(tmp_path: Path) -> None:
@@ -93,3 +123,5 @@ def test_the_command_trains_from_a_cache(tmp_path: Path, parse: Parse) -> None:
     assert main(parse(add_arguments, [*again, "--out", str(tmp_path / "warm")])) == 0
     with pytest.raises(TrainingError, match="either --data or --model"):
         main(parse(add_arguments, common))
+    with pytest.raises(TrainingError, match="has labels already"):
+        main(parse(add_arguments, ["--data", str(cache), "--pictures", str(cache), *common]))

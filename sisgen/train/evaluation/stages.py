@@ -2,7 +2,7 @@
 
 | stage | pictures | reference |
 |---|---|---|
-| a | rendered test portraits | their exact labels |
+| a | rendered test portraits | their exact labels; "a_own": the model's own reader reads them, as it reads photographs |
 | b | plain samples | what judge A reads in them: the ceiling |
 | c | samples rearranged by the own proxy mask of another sample, the target | A on the target's picture |
 | d | samples driven by a mask through the mapper, the mask being what A reads in the target | that mask |
@@ -52,7 +52,7 @@ class StageResults:
     """What the stages gave.
 
     Attributes:
-        meters: stage or floor -> its scores; "c_by_b" and "d_by_b" take B's own reading of the target as reference instead.
+        meters: stage or floor -> its scores; "a_own" is the model's own reader; "c_by_b" and "d_by_b" take B's own reading of the target as reference instead.
         rows: name -> the first few pictures or label maps, for the grid.
     """
 
@@ -86,7 +86,7 @@ def run_stages(
         advance: called with the number of pictures that are done.
     """
     names = subject.labels.names
-    results = StageResults(meters={name: StageMeter(names) for name in (*STAGES, "c_by_b", "d_by_b", *FLOORS)})
+    results = StageResults(meters={name: StageMeter(names) for name in (*STAGES, "a_own", "c_by_b", "d_by_b", *FLOORS)})
     for start, num in chunks(samples, batch):
         with torch.no_grad():
             rows = _measure_samples(subject, judges, results.meters, start, num, stages)
@@ -137,6 +137,7 @@ def _measure_renders(
     rows = {"mask": labels}
     if "a" in stages:
         meters["a"].add(labels, judges.b.read(images))
+        meters["a_own"].add(labels, subject.read(images))
     if "e" in stages:
         styles = range(STYLE_SEEDS + start, STYLE_SEEDS + start + num)
         plain = subject.plain(styles)

@@ -33,6 +33,10 @@ class Subject(Protocol):
         """Make pictures that follow masks, one a seed."""
         ...
 
+    def read(self, images: torch.Tensor) -> torch.Tensor:
+        """Read the classes of pictures, as the method does with photographs."""
+        ...
+
 
 class PipelineSubject:
     """A `Pipeline` under evaluation.
@@ -59,6 +63,10 @@ class PipelineSubject:
         """Make pictures that follow masks; see `Subject`."""
         condition = mask_condition(list(labels.cpu().numpy()), self.labels, self.resolution)
         return self._shown(self.pipe(condition, seeds=seeds, truncation=self.truncation).images)
+
+    def read(self, images: torch.Tensor) -> torch.Tensor:
+        """Read pictures by the model's own reader; see `Subject`."""
+        return self.pipe.engine.reader.read(images.to(self.pipe.device)).cpu()
 
     def _shown(self, images: torch.Tensor) -> torch.Tensor:
         """Clip pictures and bring them to the size of the drawings, which judges compare them with."""

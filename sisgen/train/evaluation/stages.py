@@ -52,7 +52,8 @@ class StageResults:
     """What the stages gave.
 
     Attributes:
-        meters: stage or floor -> its scores; "a_own" is the model's own reader; "c_by_b" and "d_by_b" take B's own reading of the target as reference instead.
+        meters: stage or floor -> its scores; "a_own" is the model's own reader, and "c_by_b" and "d_by_b" take B's own reading of the
+            target as reference instead.
         rows: name -> the first few pictures or label maps, for the grid.
     """
 

@@ -218,12 +218,10 @@ class RearrangeEngine(nn.Module):
         if condition.kind == EXEMPLAR or condition.kind in self.drawing_mappers:
             return given, given.new_ones(len(own), 1, size, size)
         whole, painted = fill_unpainted(given.expand(len(own), -1, -1, -1), own)
-        labels = whole.argmax(dim=1) if condition.labels is None else condition.labels.to(self.device).expand_as(own)
-        margin = PHOTO_MARGIN if style.kept else MARGIN
-        if painted is None:
-            return whole, changed_places(labels, own, margin, size)
-        changed = changed_places(whole_labels(labels, own), own, margin, size)
-        return whole, changed * nn.functional.adaptive_avg_pool2d(painted, size)
+        labels = whole.argmax(dim=1) if condition.labels is None else condition.labels.to(self.device)
+        wanted = labels if painted is None else whole_labels(labels, own)
+        changed = changed_places(wanted, own, PHOTO_MARGIN if style.kept else MARGIN, size)
+        return whole, changed if painted is None else changed * nn.functional.adaptive_avg_pool2d(painted, size)
 
     def read_condition(self, kind: str, drawing: torch.Tensor, style: Style, rows: slice) -> torch.Tensor:
         """Read what a completed drawing [B, C, H, W] wants in these rows of the proxy grid: probabilities [B, K, rows, w]."""

@@ -111,7 +111,7 @@ class ReaderTask:
         images, labels = self._data(info)
         generators = [generator_for(self.config.seed, i) for i in info.sample_ids]
         strength = min(1.0, info.progress / self.config.ramp)
-        images, labels = degrade(images.to(self.device), labels.to(self.device), generators, self.config.degrade, strength)
+        images, labels = degrade(images, labels, generators, self.config.degrade, strength)
 
         # One step at this moment's learning rate.
         rise = risen(info.images_seen, info.batch_size, self.config.warmup)
@@ -133,12 +133,12 @@ class ReaderTask:
     @torch.no_grad()
     def _data(self, info: StepInfo) -> tuple[torch.Tensor, torch.Tensor]:
         """Pairs; once degradations are all there, half of them are pictures as the averaged reader labels them, -1 where it is not sure."""
-        late = self.pictures is not None and info.progress >= self.config.ramp
-        guessed = [i for i in info.sample_ids if late and i % 4 < 2]
+        pictures = self.pictures if info.progress >= self.config.ramp else None
+        guessed = [i for i in info.sample_ids if pictures is not None and i % 4 < 2]
         known = [i for i in info.sample_ids if i not in guessed]
         pairs = [self.source.train(known)] if known else []
-        if guessed and self.pictures is not None:
-            drawn = draw_pictures(self.pictures, [generator_for(self.config.seed, i, PICTURE_STREAM) for i in guessed])
+        if pictures is not None and guessed:
+            drawn = draw_pictures(pictures, [generator_for(self.config.seed, i, PICTURE_STREAM) for i in guessed])
             drawn = F.interpolate(drawn.to(self.device), size=self.held[0].shape[-2:], mode="area")
             probs = self.average(drawn).softmax(dim=1) + self.average(drawn.flip(3)).softmax(dim=1).flip(3)
             most, labels = probs.max(dim=1)

@@ -3,10 +3,15 @@
 Features of one or more resolutions are brought to the proxy grid and joined. The sample's own mean is subtracted, which takes
 lighting and overall colour out, then they are whitened. Membership is softmax(-distance^2 / tau), differentiable, with tau chosen so
 that a sample's own features give a mean largest probability of 0.9.
+
+Where it is known which class a place has, clusters can keep to classes: k-means runs class by class, and then whitening and centroids
+descend until memberships tell classes apart (soft learning vector quantization, Seo and Obermayer, 2003). Thin parts whose features
+vary little, as the rims of glasses, get clusters of their own only so: k-means alone counts how much features differ, not what for.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +24,10 @@ from sisgen.nets.layers import channel_softmax, channels_last
 from sisgen.types import Features, ProxyMask
 
 CONFIDENCE = 0.9  # mean largest probability on a sample's own features
+LEAST_OF_CLASS = 3  # clusters of every class, as far as there are enough
+CLASS_STEPS, CLASS_ROWS, CLASS_RATE = 600, 4_096, 1e-2  # of the descent that makes clusters keep to classes
+COMPACTNESS = 0.3  # weight of k-means' own loss in it
+LIVELINESS = 0.3  # weight of what clusters lose of their share in it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,7 +132,14 @@ def _as_maps(steps: Sequence[Features] | Mapping[int, torch.Tensor]) -> Mapping[
 
 
 @torch.no_grad()
-def fit_clusters(config: ProxyConfig, joined: torch.Tensor, *, seed: int = 0, before: FeatureClusters | None = None) -> FeatureClusters:
+def fit_clusters(
+    config: ProxyConfig,
+    joined: torch.Tensor,
+    *,
+    seed: int = 0,
+    before: FeatureClusters | None = None,
+    classes: torch.Tensor | None = None,
+) -> FeatureClusters:
     """Fit whitening, centroids and temperature.
 
     Args:
@@ -132,15 +148,16 @@ def fit_clusters(config: ProxyConfig, joined: torch.Tensor, *, seed: int = 0, be
         seed: of the k-means start.
         before: clusters of an earlier state of the same generator, of the same config: k-means starts from the rows that they own now, so
             that every cluster stays what it was and networks that know the clusters can go on.
+        classes: of the rows, int64 [n] from 0 on, which clusters shall keep to; `None` knows none.
 
     Raises:
-        InputError: fewer rows than clusters, or rows of another width.
+        InputError: fewer rows than clusters, rows of another width, or another number of classes.
     """
-    from sklearn.cluster import MiniBatchKMeans
-
     if joined.ndim != 2 or joined.shape[1] != config.channels or joined.shape[0] < config.num_clusters:
         wanted = f"[at least {config.num_clusters}, {config.channels}]"
         raise InputError(f"The features must be {wanted}, but they are {list(joined.shape)}; draw more samples.")
+    if classes is not None and classes.shape != joined.shape[:1]:
+        raise InputError(f"Every row must have one class, but {list(classes.shape)} came for {len(joined)} rows; give as many.")
     clusters = FeatureClusters(config)
 
     # Whitening by the leading principal components.
@@ -150,23 +167,123 @@ def fit_clusters(config: ProxyConfig, joined: torch.Tensor, *, seed: int = 0, be
     scale = values[leading].clamp_min(1e-8).rsqrt()
     clusters.whitening.copy_((vectors[:, leading] * scale).t())
 
-    # Centroids: a coarse k-means first, so that small parts (an eye, a brow) get as many rows as the backdrop in the fine one.
+    # Centroids, and which class each is of.
     rows = joined @ clusters.whitening.t()
-    coarse = MiniBatchKMeans(max(2, config.num_clusters // 2), batch_size=4096, n_init=2, max_iter=40, random_state=seed)
-    groups = torch.from_numpy(coarse.fit_predict(rows.numpy())).long()
-    if before is None:
-        kmeans = MiniBatchKMeans(config.num_clusters, batch_size=4096, n_init=3, max_iter=60, random_state=seed)
+    if before is not None:
+        centroids, owners = _follow(before, joined, rows, seed, classes)
+    elif classes is not None:
+        centroids, owners = _by_class(rows, classes, config.num_clusters, seed)
     else:
-        means = _means_of_before(before, joined, rows).numpy()
-        kmeans = MiniBatchKMeans(
-            config.num_clusters, init=means, batch_size=4096, n_init=1, max_iter=10, reassignment_ratio=0, random_state=seed
-        )
-    kmeans.fit(rows[_balanced(groups, seed)].numpy())
-    clusters.centroids.copy_(torch.from_numpy(kmeans.cluster_centers_))
+        centroids, owners = _by_features(rows, config.num_clusters, seed), None
+    clusters.centroids.copy_(centroids)
     clusters.tau.fill_(_fit_tau(clusters, rows))
-    parts = [clusters.membership(part.t()[None, :, :, None]).sum(dim=(0, 2, 3)) for part in rows.split(16_384)]
-    clusters.shares.copy_(torch.stack(parts).sum(dim=0) / len(rows))
+    if classes is not None and owners is not None:
+        _keep_to_classes(clusters, joined, classes, owners, seed)
+        rows = joined @ clusters.whitening.t()
+        clusters.tau.fill_(_fit_tau(clusters, rows))
+    clusters.shares.copy_(_shares(clusters, rows))
     return clusters
+
+
+def _shares(clusters: FeatureClusters, rows: torch.Tensor) -> torch.Tensor:
+    """Mean membership [K] of whitened `rows` [n, dims]."""
+    parts = [clusters.membership(part.t()[None, :, :, None]).sum(dim=(0, 2, 3)) for part in rows.split(16_384)]
+    return torch.stack(parts).sum(dim=0) / len(rows)
+
+
+def _by_features(rows: torch.Tensor, num_clusters: int, seed: int) -> torch.Tensor:
+    """Centroids [K, dims] of whitened `rows` [n, dims].
+
+    A coarse k-means goes first, so that small parts (an eye, a brow) get as many rows as the backdrop in the fine one.
+    """
+    from sklearn.cluster import MiniBatchKMeans
+
+    coarse = MiniBatchKMeans(max(2, num_clusters // 2), batch_size=4096, n_init=2, max_iter=40, random_state=seed)
+    groups = torch.from_numpy(coarse.fit_predict(rows.numpy())).long()
+    kmeans = MiniBatchKMeans(num_clusters, batch_size=4096, n_init=3, max_iter=60, random_state=seed)
+    kmeans.fit(rows[_balanced(groups, seed)].numpy())
+    return torch.from_numpy(kmeans.cluster_centers_)
+
+
+def _follow(
+    before: FeatureClusters, joined: torch.Tensor, rows: torch.Tensor, seed: int, classes: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Bring earlier clusters to whitened `rows`: centroids [K, dims], and the class that most rows of each have [K]."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    num_clusters = len(before.centroids)
+    coarse = MiniBatchKMeans(max(2, num_clusters // 2), batch_size=4096, n_init=2, max_iter=40, random_state=seed)
+    groups = torch.from_numpy(coarse.fit_predict(rows.numpy())).long()
+    means = _means_of_before(before, joined, rows).numpy()
+    kmeans = MiniBatchKMeans(num_clusters, init=means, batch_size=4096, n_init=1, max_iter=10, reassignment_ratio=0, random_state=seed)
+    kmeans.fit(rows[_balanced(groups, seed)].numpy())
+    centroids = torch.from_numpy(kmeans.cluster_centers_)
+    if classes is None:
+        return centroids, None
+    nearest = torch.cat([torch.cdist(part, centroids).argmin(dim=1) for part in rows.split(16_384)])
+    labels = int(classes.max()) + 1
+    counts = torch.bincount(nearest * labels + classes, minlength=num_clusters * labels).reshape(num_clusters, labels)
+    return centroids, counts.argmax(dim=1)
+
+
+def _by_class(rows: torch.Tensor, classes: torch.Tensor, num_clusters: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Run k-means class by class: centroids [K, dims] of whitened `rows`, and the class of each [K]."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    shares = share_clusters(torch.bincount(classes), num_clusters)
+    centroids = []
+    for label, num in enumerate(shares.tolist()):
+        if num:
+            kmeans = MiniBatchKMeans(num, batch_size=4096, n_init=2, max_iter=40, random_state=seed)
+            centroids.append(torch.from_numpy(kmeans.fit(rows[classes == label].numpy()).cluster_centers_))
+    return torch.cat(centroids), torch.repeat_interleave(torch.arange(len(shares)), shares)
+
+
+def share_clusters(counts: torch.Tensor, num_clusters: int) -> torch.Tensor:
+    """Share K clusters out over classes of so many rows, int64 [L] -> int64 [L], by the roots of the counts.
+
+    Classes that are there get one each, then two, up to `LEAST_OF_CLASS`, as far as K reaches and rows suffice.
+    """
+    shares, roots = torch.zeros_like(counts), counts.double().sqrt()
+    for _ in range(num_clusters):
+        want = roots / (shares + 1) + roots.sum() * (LEAST_OF_CLASS - shares).clamp_min(0)
+        want = torch.where(shares < counts, want, -1.0)
+        shares[int(want.argmax())] += 1
+    return shares
+
+
+def _keep_to_classes(clusters: FeatureClusters, joined: torch.Tensor, classes: torch.Tensor, owners: torch.Tensor, seed: int) -> None:
+    """Descend whitening and centroids until the memberships of `joined` rows [n, C] tell `classes` [n] apart.
+
+    The loss is the cross-entropy of the class that clusters of `owners` [K] give together, rare classes counting more; the mean distance
+    of rows to their clusters, which keeps these compact; and what clusters own less than at the start, so that none dies. The
+    temperature stays as it is.
+    """
+    began = _shares(clusters, joined @ clusters.whitening.t()).clamp_min(1 / len(joined)).log()  # [K]
+    counts = torch.bincount(classes, minlength=int(owners.max()) + 1)
+    weights = counts.clamp_min(1).rsqrt()
+    weights = weights / weights[classes].mean()
+    theirs = owners[None, :] == torch.arange(len(counts))[:, None]  # [L, K]
+    known = theirs.any(dim=1)[classes].nonzero()[:, 0]  # rows whose class has a cluster
+    whitening, centroids = clusters.whitening.clone().requires_grad_(), clusters.centroids.clone().requires_grad_()
+    optimizer = torch.optim.Adam([whitening, centroids], lr=CLASS_RATE)
+    source = torch.Generator().manual_seed(seed)
+    with torch.enable_grad():
+        for step in range(CLASS_STEPS):
+            optimizer.param_groups[0]["lr"] = CLASS_RATE * (1 - step / CLASS_STEPS)
+            chosen = known[torch.randint(len(known), (CLASS_ROWS,), generator=source)]
+            x = joined[chosen] @ whitening.t()
+            distance = x.square().sum(dim=1, keepdim=True) + centroids.square().sum(dim=1) - 2 * (x @ centroids.t())  # [rows, K]
+            scores = (-distance / clusters.tau).log_softmax(dim=1)
+            right = scores.masked_fill(~theirs[classes[chosen]], -torch.inf).logsumexp(dim=1)
+            spread = (scores.detach().exp() * distance).sum(dim=1).mean() / len(whitening)
+            lost = F.relu(began - scores.logsumexp(dim=0) + math.log(len(scores))).mean()
+            loss = -(weights[classes[chosen]] * right).mean() + COMPACTNESS * spread + LIVELINESS * lost
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+    clusters.whitening.copy_(whitening.detach())
+    clusters.centroids.copy_(centroids.detach())
 
 
 def _means_of_before(before: FeatureClusters, joined: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

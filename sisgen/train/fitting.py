@@ -13,13 +13,15 @@ import torch
 from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import from_dict, read_json
+from sisgen.nets.segmenter import Segmenter
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig, fit_clusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, cluster_sums
 from sisgen.train.checkpoints import generator_sha256, load_part
-from sisgen.train.proxies import collect_features
+from sisgen.train.proxies import collect_classes, collect_features
 from sisgen.train.release import revision_of
 
 log = logging.getLogger(__name__)
+TOKEN_JITTER = 0.1  # by how much the keys of a cluster's tokens differ at first
 
 
 @torch.no_grad()
@@ -42,7 +44,9 @@ def start_tokens(rearranger: Rearranger, generator: StyleGAN2, clusters: Feature
     pure = torch.eye(sizes.num_clusters, device=z.device)[:, :, None, None].expand(-1, -1, grid, grid)
     middle = sizes.resolution // 2
     keys = rearranger.query(pure)[:, :, middle, middle]  # [K, d]
-    rearranger.token_keys.copy_(keys[:, None].expand(rearranger.token_keys.shape))
+    rearranger.token_keys.copy_(
+        keys[:, None] * (1 + TOKEN_JITTER * rearranger.token_keys)
+    )  # these are normal: alike, tokens would stay alike
 
 
 def proxy_config(generator: StyleGAN2, sources: Sequence[int], num_clusters: int) -> ProxyConfig:
@@ -69,11 +73,27 @@ def rearranger_config(generator: StyleGAN2, proxy: ProxyConfig, resolution: int)
 
 
 def fit_generator(
-    generator: StyleGAN2, proxy: ProxyConfig, *, samples: int = 512, seed: int = 0, before: FeatureClusters | None = None
+    generator: StyleGAN2,
+    proxy: ProxyConfig,
+    *,
+    samples: int = 512,
+    seed: int = 0,
+    before: FeatureClusters | None = None,
+    segmenter: Segmenter | None = None,
 ) -> FeatureClusters:
-    """Fit clusters to the features of plain samples; those of `before`, where given, keep their numbers."""
+    """Fit clusters to the features of plain samples.
+
+    Args:
+        generator: whose features.
+        proxy: which of them, and how many clusters.
+        samples: how many are looked at.
+        seed: of the places that are, and of k-means.
+        before: earlier clusters, which keep their numbers; `None` begins anew.
+        segmenter: reads the classes that clusters shall keep to; `None` goes by the features alone.
+    """
     z = latents(range(samples), generator.config.z_dim).to(generator.mapping.w_avg.device)
-    return fit_clusters(proxy, collect_features(generator, proxy, z, seed=seed), seed=seed, before=before)
+    classes = None if segmenter is None else collect_classes(generator, segmenter, proxy, z, seed=seed)
+    return fit_clusters(proxy, collect_features(generator, proxy, z, seed=seed), seed=seed, before=before, classes=classes)
 
 
 def start_rearranger(
@@ -91,14 +111,17 @@ def start_rearranger(
     return rearranger
 
 
-def carry_clusters(model: Path, generator: StyleGAN2, *, samples: int = 512, seed: int = 0) -> FeatureClusters:
-    """Load a model's clusters, and bring them to its generator where that changed since the rearranger was fitted."""
+def carry_clusters(
+    model: Path, generator: StyleGAN2, *, samples: int = 512, seed: int = 0, segmenter: Segmenter | None = None
+) -> FeatureClusters:
+    """Load a model's clusters, and bring them to its generator where that changed since the rearranger was fitted; see `fit_generator`."""
     clusters = load_clusters(model)
     fitted_to = generator_of_rearranger(read_json(model / "config.json"))
     if fitted_to is None or fitted_to == generator_sha256(model):
         return clusters
     log.info("The generator changed since the clusters were fitted: they follow it.")
-    return fit_generator(generator, replace(clusters.config, shares=True), samples=samples, seed=seed, before=clusters)
+    proxy = replace(clusters.config, shares=True)
+    return fit_generator(generator, proxy, samples=samples, seed=seed, before=clusters, segmenter=segmenter)
 
 
 def generator_of_rearranger(content: Mapping[str, Any]) -> str | None:

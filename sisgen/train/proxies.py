@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from sisgen.generators.stylegan2 import StyleGAN2
+from sisgen.nets.layers import channel_softmax
+from sisgen.nets.segmenter import Segmenter
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
 
 TRUNCATION = (0.5, 1.0)  # psi of all adaptation stages is uniform in this range
@@ -45,10 +47,30 @@ def collect_features(
     rows = []
     for part in z.split(16):
         steps = generator.hypercolumn(generator.map(part, psi=psi), largest=max(config.sources))
-        joined = clusters.join(steps).flatten(2).transpose(1, 2)  # [B, hw, C]
-        chosen = torch.randint(joined.shape[1], (len(part), cells, 1), generator=source).expand(-1, -1, joined.shape[2])
-        rows.append(joined.cpu().gather(1, chosen).flatten(0, 1))
+        rows.append(_choose(clusters.join(steps).cpu(), cells, source))
     return torch.cat(rows)
+
+
+@torch.no_grad()
+def collect_classes(
+    generator: StyleGAN2, segmenter: Segmenter, config: ProxyConfig, z: torch.Tensor, *, cells: int = 256, psi: float = 0.8, seed: int = 0
+) -> torch.Tensor:
+    """Gather the classes int64 [n * cells] of the rows that `collect_features` gives for the same arguments, as `segmenter` reads them."""
+    source = torch.Generator().manual_seed(seed)
+    rows = []
+    for part in z.split(16):
+        steps = generator.hypercolumn(generator.map(part, psi=psi), largest=segmenter.resolution)
+        probs = F.adaptive_avg_pool2d(channel_softmax(segmenter([step.map for step in steps])), config.resolution)
+        labels = probs.argmax(dim=1, keepdim=True)
+        rows.append(_choose(labels.cpu(), cells, source)[:, 0])
+    return torch.cat(rows)
+
+
+def _choose(maps: torch.Tensor, cells: int, source: torch.Generator) -> torch.Tensor:
+    """Draw places of every map [B, C, h, w]: rows [B * cells, C]."""
+    flat = maps.flatten(2).transpose(1, 2)  # [B, hw, C]
+    chosen = torch.randint(flat.shape[1], (len(flat), cells, 1), generator=source).expand(-1, -1, flat.shape[2])
+    return flat.gather(1, chosen).flatten(0, 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

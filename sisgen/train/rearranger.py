@@ -38,6 +38,7 @@ from sisgen.train.fitting import carry_clusters, fit_generator, proxy_config, re
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance, token_loss
+from sisgen.train.segmenter import load_segmenter
 from sisgen.types import Features, ProxyMask
 
 SHOWN = 8  # pictures in a sample grid
@@ -283,6 +284,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clusters", type=int, default=32, help="number of clusters K (default: 32)")
     words = "prototype tokens a cluster, for parts that a sample lacks; 0 where every sample has all parts (default: 2)"
     parser.add_argument("--tokens", type=int, default=2, help=words)
+    words = "let clusters keep to the classes that the model's segmenter reads: thin parts get clusters of their own"
+    parser.add_argument("--by-class", action="store_true", help=words)
     parser.add_argument("--fresh", action="store_true", help="start anew, whatever the model folder holds")
     parser.add_argument("--bf16", action="store_true", help="bfloat16, on a GPU or on a CPU with AMX")
     parser.add_argument("--no-adversarial", action="store_true", help="leave the discriminator out")
@@ -301,7 +304,11 @@ def main(args: argparse.Namespace) -> int:
 
     # Warm from the model folder, or fit anew.
     warm = not args.fresh and has_part(args.model, "proxy", {"proxy": proxy}) and has_part(args.model, "rearranger", {"rearranger": sizes})
-    clusters = carry_clusters(args.model, generator, seed=args.seed) if warm else fit_generator(generator, proxy, seed=args.seed)
+    segmenter = load_segmenter(args.model)[0].to(device) if args.by_class else None
+    if warm:
+        clusters = carry_clusters(args.model, generator, seed=args.seed, segmenter=segmenter)
+    else:
+        clusters = fit_generator(generator, proxy, seed=args.seed, segmenter=segmenter)
     rearranger = start_rearranger(sizes, generator, clusters.to(device), warm_from=args.model if warm else None, seed=args.seed)
     discriminator = None
     if not args.no_adversarial and has_part(args.model, "discriminator", {}):

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from sisgen.errors import InputError
 from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
-from sisgen.proxy.clusters import CONFIDENCE, FeatureClusters, ProxyConfig, cluster_purity, fit_clusters
+from sisgen.proxy.clusters import CONFIDENCE, FeatureClusters, ProxyConfig, cluster_purity, fit_clusters, share_clusters
 from sisgen.train.proxies import collect_features
 
 PROXY = ProxyConfig(resolution=16, sources=(8, 16), channels=16, dims=6, num_clusters=5)
@@ -120,6 +120,54 @@ def test_a_cluster_that_owned_nothing_starts_where_the_others_are_far() -> None:
     found = fit_clusters(config, rows, before=before)
     owner = found.membership(found.whiten(rows.t()[None, :, :, None])).argmax(dim=1).reshape(3, 200)
     assert [len(part.unique()) for part in owner] == [1, 1, 1] and len(owner.unique()) == 3
+
+
+def faint_classes() -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of three classes, the second one rare: one direction of twelve tells each apart, the others are noise."""
+    source = torch.Generator().manual_seed(0)
+    classes = torch.tensor([0] * 900 + [1] * 60 + [2] * 900)
+    means = torch.zeros(3, 12)
+    means[1, 2], means[2, 3] = 5.0, -5.0
+    return means[classes] + torch.randn(len(classes), 12, generator=source), classes
+
+
+FAINT = ProxyConfig(resolution=4, sources=(4,), channels=12, dims=10, num_clusters=9)
+
+
+def test_clusters_keep_to_classes_that_features_alone_do_not_show() -> None:
+    rows, classes = faint_classes()
+
+    def score(found: FeatureClusters) -> torch.Tensor:
+        probs = found.membership(found.whiten(rows.t()[None, :, :, None]))
+        return cluster_purity(probs, classes[None, :, None], 3)[0]
+
+    kept = fit_clusters(FAINT, rows, classes=classes)
+    assert float(score(fit_clusters(FAINT, rows))[1]) < 0.5 and float(score(kept)[1]) > 0.7
+    assert float(score(kept).min()) > 0.7
+    probs = kept.membership(kept.whiten(rows.t()[None, :, :, None]))
+    assert abs(float(probs.amax(dim=1).mean()) - CONFIDENCE) < 0.02 and bool((probs.mean(dim=(0, 2, 3)) > 0.005).all())  # none died
+
+
+def test_clusters_that_keep_to_classes_keep_their_numbers() -> None:
+    rows, classes = faint_classes()
+    before = fit_clusters(FAINT, rows, classes=classes)
+    followed = fit_clusters(FAINT, rows + 0.02, before=before, classes=classes)
+    owners = [found.membership(found.whiten(rows.t()[None, :, :, None])).argmax(dim=1).flatten() for found in (before, followed)]
+    assert float((owners[0] == owners[1]).float().mean()) > 0.5
+    classes_of = [[int(classes[owner == k].mode().values) for k in range(9)] for owner in owners]
+    assert classes_of[0] == classes_of[1]
+
+
+def test_clusters_are_shared_out_by_the_roots_of_the_classes() -> None:
+    counts = torch.tensor([10_000, 100, 0, 2_500, 2])
+    shares = share_clusters(counts, 20)
+    assert shares.tolist() == [10, 3, 0, 5, 2]  # roots 100, 10, 0, 50: three for a rare class, none for what is nowhere, rows permitting
+    assert share_clusters(counts, 5).tolist() == [2, 1, 0, 1, 1]  # too few for three each: one each, then the largest first
+
+
+def test_every_row_needs_a_class(rows: torch.Tensor) -> None:
+    with pytest.raises(InputError, match="Every row must have one class"):
+        fit_clusters(PROXY, rows, classes=torch.zeros(3, dtype=torch.int64))
 
 
 def test_shares_are_what_an_average_sample_has(clusters: FeatureClusters, tiny_generator: StyleGAN2) -> None:

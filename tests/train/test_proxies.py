@@ -1,14 +1,17 @@
 """What adaptation makes from samples: styles, rows for k-means, warps."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch.nn import functional as F
 
 from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
-from sisgen.proxy.clusters import ProxyConfig
-from sisgen.train.proxies import WarpConfig, collect_features, draw_ws, warp_grid, warp_maps
+from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
+from sisgen.train.checkpoints import load_generator
+from sisgen.train.proxies import WarpConfig, collect_classes, collect_features, draw_ws, warp_grid, warp_maps
+from sisgen.train.segmenter import load_segmenter
 
 STILL = WarpConfig(p_flip=0.0, rotation=0.0, scale=0.0, shift=0.0, elastic=0.0, bulge=0.0)
 PROXY = ProxyConfig(resolution=16, sources=(8, 16), channels=16, dims=6, num_clusters=5)
@@ -70,3 +73,19 @@ def test_every_sample_gives_the_same_number_of_rows(tiny_generator: StyleGAN2) -
     # A sample's own mean was subtracted, so that many of its rows come near zero on average.
     many = collect_features(tiny_generator, PROXY, z[:1], cells=5000)
     assert float(many.mean(dim=0).abs().max()) < 0.1 * float(many.std())
+
+
+def test_classes_belong_to_the_rows_of_features(complete: Path) -> None:
+    """Of every place that was drawn, the class is the one that most of its pixels have."""
+    generator, (segmenter, label_set) = load_generator(complete), load_segmenter(complete)
+    proxy, z = replace(PROXY, shares=True), latents(range(3), 8)
+    rows = collect_features(generator, proxy, z, cells=50, seed=4)
+    classes = collect_classes(generator, segmenter, proxy, z, cells=50, seed=4)
+    steps = generator.hypercolumn(generator.map(z, psi=0.8))
+    joined = FeatureClusters(proxy).join(steps)  # [B, C, h, w]
+    probs = segmenter([step.map for step in steps if step.resolution <= segmenter.resolution]).softmax(dim=1)
+    labels = F.adaptive_avg_pool2d(probs, 16).argmax(dim=1)
+    for i in range(3):
+        places = torch.cdist(rows[50 * i : 50 * (i + 1)], joined[i].flatten(1).t()).argmin(dim=1)
+        assert torch.equal(classes[50 * i : 50 * (i + 1)], labels[i].flatten()[places])
+    assert len(classes.unique()) > 1 and int(classes.max()) < len(label_set)

@@ -16,13 +16,15 @@ from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import from_dict, read_json
 from sisgen.io.weights import read_weights
-from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
+from sisgen.proxy.clusters import FeatureClusters, ProxyConfig, cluster_purity
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, cluster_sums
 from sisgen.train.checkpoints import export_parts, load_generator, load_part
 from sisgen.train.fitting import proxy_config, rearranger_config, start_tokens
 from sisgen.train.loop import LoopConfig, StepInfo, load_newest_state, run_loop
+from sisgen.train.proxies import collect_classes, collect_features
 from sisgen.train.rearranger import RearrangerTask, RearrangerTrainConfig, paint_proxy, ramp
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance
+from sisgen.train.segmenter import load_segmenter
 from sisgen.types import Features
 
 
@@ -123,6 +125,31 @@ def test_tokens_start_as_the_means_of_their_clusters(tiny_model: Path, tiny_gene
         mean = sums.sum(dim=0) / mass.sum(dim=0)
         made = head(torch.randn(1, 8))[0]  # at the start no style changes anything
         assert torch.allclose(made, mean[:, None].expand_as(made), atol=1e-4)
+
+
+def test_tokens_of_a_cluster_do_not_start_alike(tiny_model: Path) -> None:
+    """Or their gradients would be the same for ever, and two would do what one does."""
+    keys = make_task(tiny_model).rearranger.token_keys.detach()
+    apart = (keys[:, 0] - keys[:, 1]).norm(dim=1) / keys.norm(dim=2).mean(dim=1)
+    assert keys.shape[1] == 2 and float(apart.min()) > 0.01 and float(apart.max()) < 0.5
+
+
+def test_clusters_keep_to_the_classes_that_the_segmenter_reads(complete: Path, tmp_path: Path) -> None:
+    found = []
+    for name, extra in (("plain", []), ("classes", ["--by-class"])):
+        model = tmp_path / name
+        shutil.copytree(complete, model)
+        words = ["train", "rearranger", "--model", str(model), "--sources", "8", "16", "--clusters", "8", "--fresh", *extra]
+        assert main([*words, "--images", "4", "--batch", "4", "--device", "cpu", "--out", str(tmp_path / f"run-{name}")]) == 0
+        clusters, generator = load_clusters(model), load_generator(model)
+        z = latents(range(500, 532), 8)
+        segmenter = load_segmenter(model)[0]
+        rows = collect_features(generator, clusters.config, z)
+        classes = collect_classes(generator, segmenter, clusters.config, z)
+        probs = clusters.membership(clusters.whiten(rows.t()[None, :, :, None]))
+        iou, _ = cluster_purity(probs, classes[None, :, None], int(classes.max()) + 1)
+        found.append(float(iou.mean()))
+    assert found[1] > found[0] + 0.05
 
 
 def test_cross_entropy_is_balanced_by_the_root_of_the_share() -> None:

@@ -18,6 +18,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("evaluate-edges", help="measure an edge network on BSDS500", description=words)
     parser.add_argument("--edges", type=Path, help="folder of an edge network (default: the one beside the models)")
     parser.add_argument("--hed", action="store_true", help="measure the real HED instead, which may be downloaded")
+    words = "look at three sizes of every picture and their mirror images, at seven times the work"
+    parser.add_argument("--careful", action="store_true", help=words)
     parser.add_argument("--people", action="store_true", help="measure the annotators instead, each against the others")
     parser.add_argument("--data", type=Path, required=True, help="BSDS500 as a .zip with {train,val,test}/ID.jpg and ID.png")
     parser.add_argument(
@@ -79,7 +81,7 @@ def score(args: argparse.Namespace) -> dict[str, Any]:
         for one in range(len(drawn)):
             meter.add(drawn[one].astype(np.float32), np.delete(drawn, one, axis=0))
     figures = {key: round(value, 4) for key, value in dataclasses.asdict(meter.score()).items()}
-    return {**figures, "split": args.split, "pictures": len(names), "thresholds": len(meter.thresholds)}
+    return {**figures, "split": args.split, "careful": args.careful, "pictures": len(names), "thresholds": len(meter.thresholds)}
 
 
 def _load(args: argparse.Namespace) -> Any:
@@ -89,5 +91,5 @@ def _load(args: argparse.Namespace) -> Any:
 
     device = pick_device(args.device)
     if args.edges is None:
-        return load_detector(device, prefer="hed" if args.hed else "edges")
-    return Detector(name="edges", source=str(args.edges), net=load_edges(args.edges, device), device=device)
+        return load_detector(device, prefer="hed" if args.hed else "edges", careful=args.careful)
+    return Detector(name="edges", source=str(args.edges), net=load_edges(args.edges, device), device=device, careful=args.careful)

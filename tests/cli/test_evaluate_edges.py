@@ -27,6 +27,8 @@ def test_scores_of_a_network(folder, tiny_bsds, tmp_path, capsys):
     scores = json.loads(out.read_text())
     assert scores["split"] == "val" and scores["pictures"] == 2 and 0 <= scores["ods"] <= 1
     assert f"ods       {scores['ods']:.3f}" in capsys.readouterr().out
+    assert main(["evaluate-edges", *arguments, "--careful"]) == 0
+    assert json.loads(out.read_text())["careful"] and not scores["careful"]
 
 
 def test_scores_of_people(tiny_bsds, capsys):

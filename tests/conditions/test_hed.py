@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sisgen.conditions.hed import hed_condition, load_detector
+from sisgen.conditions.hed import hed_condition, load_detector, read_carefully
 from sisgen.errors import InputError, ModelNotFoundError
 from sisgen.io.configs import to_dict
 from sisgen.io.models import export_parts
@@ -36,6 +36,34 @@ def test_a_wide_picture_is_padded_not_stretched(checkpoints):
     assert float(condition.map[..., 16:48, :].max()) > 0
     assert float(hed_condition(picture[:2], 64, detector).map.min()) > 0, "a narrow strip is read with its padding"
     assert float(condition.map.min()) >= 0 and float(condition.map.max()) <= 1
+
+
+class Brightness:
+    """Stands in for a network: remembers what it saw, and finds what is bright, on the left half twice."""
+
+    def __init__(self):
+        self.seen = []
+
+    def read(self, images):
+        self.seen.append(tuple(images.shape[-2:]))
+        weights = torch.ones(images.shape[-1])
+        weights[: len(weights) // 2] = 2
+        return (images.mean(dim=1, keepdim=True) + 1) / 2 * weights
+
+
+def test_a_careful_look_is_the_mean_of_sizes_and_mirror_images():
+    net, images = Brightness(), torch.zeros(2, 3, 64, 96)
+    images[:, :, :, :48] = 1
+    found = read_carefully(net, images)
+    assert net.seen == [(32, 48)] * 2 + [(64, 96)] * 2 + [(96, 144)] * 2 and found.shape == (2, 1, 64, 96)
+    assert torch.allclose(found[..., :40], torch.tensor(1.5)) and torch.allclose(found[..., 56:], torch.tensor(0.75))
+    assert torch.allclose(read_carefully(net, images.flip(3)), found.flip(3), atol=1e-6)
+
+
+def test_a_careful_look_leaves_out_sizes_that_are_too_small():
+    net = Brightness()
+    read_carefully(net, torch.zeros(1, 3, 20, 40))
+    assert net.seen == [(20, 40)] * 2 + [(30, 60)] * 2
 
 
 def test_a_map_of_contours_is_taken_as_it_is():

@@ -81,6 +81,8 @@ def test_command_exports_a_network_with_its_card(tiny_bsds, tmp_path):
     assert "ODS 0.710" in (tmp_path / "edges" / "CARD.md").read_text()
     assert json.loads((tmp_path / "edges" / "config.json").read_text())["training"]["edges"]["scores"] == scores
     assert load_edges(tmp_path / "edges").config == EdgeConfig()
+    note_scores(tmp_path / "edges", {**scores, "careful": True})
+    assert "200 pictures; three sizes and mirror images" in (tmp_path / "edges" / "CARD.md").read_text()
 
 
 def test_an_export_goes_on_from_its_folder(data, tmp_path):

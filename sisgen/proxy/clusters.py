@@ -4,9 +4,11 @@ Features of one or more resolutions are brought to the proxy grid and joined. Th
 lighting and overall colour out, then they are whitened. Membership is softmax(-distance^2 / tau), differentiable, with tau chosen so
 that a sample's own features give a mean largest probability of 0.9.
 
-Where it is known which class a place has, clusters can keep to classes: k-means runs class by class, and then whitening and centroids
-descend until memberships tell classes apart (soft learning vector quantization, Seo and Obermayer, 2003). Thin parts whose features
-vary little, as the rims of glasses, get clusters of their own only so: k-means alone counts how much features differ, not what for.
+Where it is known which class a place has, clusters can keep to classes. K-means alone counts how much features differ, not what for: it
+gives the rims of glasses no cluster, and hair several by its colour. So the places of every class are grouped by what is left of their
+features once the mean of their class in their sample is gone, which is where in the class they are, not what it looks like; then
+whitening and centroids descend until memberships tell groups and classes apart (soft learning vector quantization, Seo and Obermayer,
+2003).
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from sisgen.types import Features, ProxyMask
 
 CONFIDENCE = 0.9  # mean largest probability on a sample's own features
 LEAST_OF_CLASS = 3  # clusters of every class, as far as there are enough
+STYLE_ROWS = 4.0  # rows of a class in a sample that tell half of its mean
 CLASS_STEPS, CLASS_ROWS, CLASS_RATE = 600, 4_096, 1e-2  # of the descent that makes clusters keep to classes
+GROUPING = 0.5  # weight of groups in it, classes counting 1
 COMPACTNESS = 0.3  # weight of k-means' own loss in it
 LIVELINESS = 0.3  # weight of what clusters lose of their share in it
 
@@ -139,16 +143,18 @@ def fit_clusters(
     seed: int = 0,
     before: FeatureClusters | None = None,
     classes: torch.Tensor | None = None,
+    samples: int = 1,
 ) -> FeatureClusters:
     """Fit whitening, centroids and temperature.
 
     Args:
         config: sizes; `channels` must be those of `joined`.
-        joined: rows [n, C] that `FeatureClusters.join` gave, the same number from every sample.
+        joined: rows [n, C] that `FeatureClusters.join` gave, the same number from every sample, sample by sample.
         seed: of the k-means start.
         before: clusters of an earlier state of the same generator, of the same config: k-means starts from the rows that they own now, so
             that every cluster stays what it was and networks that know the clusters can go on.
         classes: of the rows, int64 [n] from 0 on, which clusters shall keep to; `None` knows none.
+        samples: how many the rows are from, where there are classes.
 
     Raises:
         InputError: fewer rows than clusters, rows of another width, or another number of classes.
@@ -167,18 +173,22 @@ def fit_clusters(
     scale = values[leading].clamp_min(1e-8).rsqrt()
     clusters.whitening.copy_((vectors[:, leading] * scale).t())
 
-    # Centroids, and which class each is of.
+    # Centroids.
     rows = joined @ clusters.whitening.t()
-    if before is not None:
-        centroids, owners = _follow(before, joined, rows, seed, classes)
+    groups: torch.Tensor | None = None
+    if before is not None and classes is not None:
+        groups, _ = _owners(before, joined)
+        clusters.centroids.copy_(_means_of_before(before, joined, rows))
+    elif before is not None:
+        clusters.centroids.copy_(_follow(before, joined, rows, seed))
     elif classes is not None:
-        centroids, owners = _by_class(rows, classes, config.num_clusters, seed)
+        groups = _group(rows, classes, samples, config.num_clusters, seed)
+        clusters.centroids.copy_(_means(rows, groups, config.num_clusters))
     else:
-        centroids, owners = _by_features(rows, config.num_clusters, seed), None
-    clusters.centroids.copy_(centroids)
+        clusters.centroids.copy_(_by_features(rows, config.num_clusters, seed))
     clusters.tau.fill_(_fit_tau(clusters, rows))
-    if classes is not None and owners is not None:
-        _keep_to_classes(clusters, joined, classes, owners, seed)
+    if classes is not None and groups is not None:
+        _tell_apart(clusters, joined, classes, groups, seed)
         rows = joined @ clusters.whitening.t()
         clusters.tau.fill_(_fit_tau(clusters, rows))
     clusters.shares.copy_(_shares(clusters, rows))
@@ -205,10 +215,8 @@ def _by_features(rows: torch.Tensor, num_clusters: int, seed: int) -> torch.Tens
     return torch.from_numpy(kmeans.cluster_centers_)
 
 
-def _follow(
-    before: FeatureClusters, joined: torch.Tensor, rows: torch.Tensor, seed: int, classes: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Bring earlier clusters to whitened `rows`: centroids [K, dims], and the class that most rows of each have [K]."""
+def _follow(before: FeatureClusters, joined: torch.Tensor, rows: torch.Tensor, seed: int) -> torch.Tensor:
+    """Bring the centroids of earlier clusters to whitened `rows`: [K, dims]."""
     from sklearn.cluster import MiniBatchKMeans
 
     num_clusters = len(before.centroids)
@@ -217,26 +225,36 @@ def _follow(
     means = _means_of_before(before, joined, rows).numpy()
     kmeans = MiniBatchKMeans(num_clusters, init=means, batch_size=4096, n_init=1, max_iter=10, reassignment_ratio=0, random_state=seed)
     kmeans.fit(rows[_balanced(groups, seed)].numpy())
-    centroids = torch.from_numpy(kmeans.cluster_centers_)
-    if classes is None:
-        return centroids, None
-    nearest = torch.cat([torch.cdist(part, centroids).argmin(dim=1) for part in rows.split(16_384)])
-    labels = int(classes.max()) + 1
-    counts = torch.bincount(nearest * labels + classes, minlength=num_clusters * labels).reshape(num_clusters, labels)
-    return centroids, counts.argmax(dim=1)
+    return torch.from_numpy(kmeans.cluster_centers_)
 
 
-def _by_class(rows: torch.Tensor, classes: torch.Tensor, num_clusters: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Run k-means class by class: centroids [K, dims] of whitened `rows`, and the class of each [K]."""
+def _group(rows: torch.Tensor, classes: torch.Tensor, samples: int, num_clusters: int, seed: int) -> torch.Tensor:
+    """Group the whitened `rows` [n, dims] of every class by where in the class they are, not by what it looks like in a sample: int64 [n].
+
+    The mean of a class in a sample is taken out as far as enough rows tell it.
+    """
     from sklearn.cluster import MiniBatchKMeans
 
+    labels = int(classes.max()) + 1
+    place = torch.arange(len(rows)) * samples // len(rows) * labels + classes  # of a sample's class
+    known = torch.bincount(place, minlength=samples * labels).float()
+    known = (known / (known + STYLE_ROWS))[place, None]
+    rows = rows - known * (_means(rows, place, samples * labels)[place] - _means(rows, classes, labels)[classes])
     shares = share_clusters(torch.bincount(classes), num_clusters)
-    centroids = []
+    groups, first = torch.zeros_like(classes), 0
     for label, num in enumerate(shares.tolist()):
         if num:
             kmeans = MiniBatchKMeans(num, batch_size=4096, n_init=2, max_iter=40, random_state=seed)
-            centroids.append(torch.from_numpy(kmeans.fit(rows[classes == label].numpy()).cluster_centers_))
-    return torch.cat(centroids), torch.repeat_interleave(torch.arange(len(shares)), shares)
+            own = classes == label
+            groups[own] = torch.from_numpy(kmeans.fit_predict(rows[own].numpy())).long() + first
+            first += num
+    return groups
+
+
+def _means(rows: torch.Tensor, groups: torch.Tensor, num: int) -> torch.Tensor:
+    """Means [num, C] of `rows` [n, C] by group; 0 of a group without rows."""
+    counts = torch.bincount(groups, minlength=num)
+    return torch.zeros(num, rows.shape[1]).index_add_(0, groups, rows) / counts.clamp_min(1)[:, None]
 
 
 def share_clusters(counts: torch.Tensor, num_clusters: int) -> torch.Tensor:
@@ -252,19 +270,19 @@ def share_clusters(counts: torch.Tensor, num_clusters: int) -> torch.Tensor:
     return shares
 
 
-def _keep_to_classes(clusters: FeatureClusters, joined: torch.Tensor, classes: torch.Tensor, owners: torch.Tensor, seed: int) -> None:
-    """Descend whitening and centroids until the memberships of `joined` rows [n, C] tell `classes` [n] apart.
+def _tell_apart(clusters: FeatureClusters, joined: torch.Tensor, classes: torch.Tensor, groups: torch.Tensor, seed: int) -> None:
+    """Descend whitening and centroids until the memberships of `joined` rows [n, C] tell `classes` [n] and `groups` [n] apart.
 
-    The loss is the cross-entropy of the class that clusters of `owners` [K] give together, rare classes counting more; the mean distance
-    of rows to their clusters, which keeps these compact; and what clusters own less than at the start, so that none dies. The
-    temperature stays as it is.
+    A cluster is of the class that most rows of its group have. The loss is the cross-entropy of groups, and of classes, which are what
+    their clusters give together, rare ones counting more; the mean distance of rows to their clusters, which keeps these compact; and
+    what clusters own less than at the start, so that none dies. The temperature stays as it is.
     """
-    began = _shares(clusters, joined @ clusters.whitening.t()).clamp_min(1 / len(joined)).log()  # [K]
-    counts = torch.bincount(classes, minlength=int(owners.max()) + 1)
-    weights = counts.clamp_min(1).rsqrt()
-    weights = weights / weights[classes].mean()
-    theirs = owners[None, :] == torch.arange(len(counts))[:, None]  # [L, K]
+    num, labels = len(clusters.centroids), int(classes.max()) + 1
+    owners = torch.bincount(groups * labels + classes, minlength=num * labels).reshape(num, labels).argmax(dim=1)  # [K]
+    theirs = owners[None, :] == torch.arange(labels)[:, None]  # [L, K]
     known = theirs.any(dim=1)[classes].nonzero()[:, 0]  # rows whose class has a cluster
+    of_class, of_group = _root_weights(classes), _root_weights(groups)
+    began = _shares(clusters, joined @ clusters.whitening.t()).clamp_min(1 / len(joined)).log()  # [K]
     whitening, centroids = clusters.whitening.clone().requires_grad_(), clusters.centroids.clone().requires_grad_()
     optimizer = torch.optim.Adam([whitening, centroids], lr=CLASS_RATE)
     source = torch.Generator().manual_seed(seed)
@@ -276,9 +294,11 @@ def _keep_to_classes(clusters: FeatureClusters, joined: torch.Tensor, classes: t
             distance = x.square().sum(dim=1, keepdim=True) + centroids.square().sum(dim=1) - 2 * (x @ centroids.t())  # [rows, K]
             scores = (-distance / clusters.tau).log_softmax(dim=1)
             right = scores.masked_fill(~theirs[classes[chosen]], -torch.inf).logsumexp(dim=1)
+            grouped = scores.gather(1, groups[chosen, None])[:, 0]
+            entropy = -(of_class[chosen] * right).mean() - GROUPING * (of_group[chosen] * grouped).mean()
             spread = (scores.detach().exp() * distance).sum(dim=1).mean() / len(whitening)
             lost = F.relu(began - scores.logsumexp(dim=0) + math.log(len(scores))).mean()
-            loss = -(weights[classes[chosen]] * right).mean() + COMPACTNESS * spread + LIVELINESS * lost
+            loss = entropy + COMPACTNESS * spread + LIVELINESS * lost
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -286,15 +306,25 @@ def _keep_to_classes(clusters: FeatureClusters, joined: torch.Tensor, classes: t
     clusters.centroids.copy_(centroids.detach())
 
 
+def _root_weights(groups: torch.Tensor) -> torch.Tensor:
+    """Weights [n] of rows by the root of how rare their group is, 1 on average."""
+    weights = torch.bincount(groups).clamp_min(1).rsqrt()[groups]
+    return weights / weights.mean()
+
+
+def _owners(clusters: FeatureClusters, joined: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Find the nearest cluster of every row of `joined` [n, C]: int64 [n], and its distance [n]."""
+    whitened = joined @ clusters.whitening.cpu().t()
+    parts = [torch.cdist(part, clusters.centroids.cpu()).min(dim=1) for part in whitened.split(16_384)]
+    return torch.cat([part.indices for part in parts]), torch.cat([part.values for part in parts])
+
+
 def _means_of_before(before: FeatureClusters, joined: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """Means [K, dims] of the whitened `rows` that earlier clusters own; one that owns none takes the row that is farthest from all."""
-    whitened = joined @ before.whitening.cpu().t()
-    distance = torch.cat([torch.cdist(part, before.centroids.cpu()) for part in whitened.split(16_384)])  # [n, K]
-    nearest, owner = distance.min(dim=1)
-    counts = torch.bincount(owner, minlength=len(before.centroids))
-    means = torch.zeros(len(counts), rows.shape[1]).index_add_(0, owner, rows) / counts.clamp_min(1)[:, None]
-    empty = counts == 0
-    means[empty] = rows[nearest.topk(int(empty.sum())).indices]
+    owner, distance = _owners(before, joined)
+    means = _means(rows, owner, len(before.centroids))
+    empty = torch.bincount(owner, minlength=len(means)) == 0
+    means[empty] = rows[distance.topk(int(empty.sum())).indices]
     return means
 
 

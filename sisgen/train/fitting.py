@@ -93,7 +93,8 @@ def fit_generator(
     """
     z = latents(range(samples), generator.config.z_dim).to(generator.mapping.w_avg.device)
     classes = None if segmenter is None else collect_classes(generator, segmenter, proxy, z, seed=seed)
-    return fit_clusters(proxy, collect_features(generator, proxy, z, seed=seed), seed=seed, before=before, classes=classes)
+    rows = collect_features(generator, proxy, z, seed=seed)
+    return fit_clusters(proxy, rows, seed=seed, before=before, classes=classes, samples=samples)
 
 
 def start_rearranger(

@@ -100,7 +100,7 @@ class MapperTask:
 
         # Stage two: half of the masks, bent ones and others, are such as no sample has.
         pictures = info.progress >= self.config.stage_two
-        foreign = [k for k, i in enumerate(info.sample_ids) if pictures and i % 4 < 2]
+        foreign = info.second_half if pictures else []
         if foreign:
             ids, theirs = [info.sample_ids[k] for k in foreign], [sources[k] for k in foreign]
             mask[foreign] = self._one_hot(self._foreign(mask[foreign].argmax(dim=1), theirs, info.seed, ids))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def add_parser(subparsers: Any) -> None:
     """Add the verb to the command line."""
     words = (
-        "Make a generator steerable by masks, or let a model's parts follow its generator: clusters, rearranger, segmenter, live reader "
+        "Make a generator steerable by masks, or let a model's parts follow its generator: segmenter, clusters, rearranger, live reader "
         "and mapper, in order. The same command goes on where it stopped."
     )
     parser = subparsers.add_parser("adapt", help="make a generator steerable by masks", description=words)

@@ -1,4 +1,4 @@
-"""Adaptation in one piece: clusters, rearranger, segmenter, live reader and mapper of a generator, in order, resumable.
+"""Adaptation in one piece: segmenter, clusters, rearranger, live reader and mapper of a generator, in order, resumable.
 
 Everything happens on a copy of the model in a work folder. The model itself is replaced at the end, whole, and only where pictures
 that follow masks became better. Parts remember the generator that they were fitted to, so that a run knows what to keep:

@@ -36,12 +36,12 @@ from sisgen.train.validation import StoppedError
 
 log = logging.getLogger(__name__)
 OPENERS = {
-    "rearranger": open_rearranger_stage,
     "segmenter": open_segmenter_stage,
+    "rearranger": open_rearranger_stage,
     "reader": open_reader_stage,
     "mapper": open_mapper_stage,
 }
-STAGES = ("clusters", *OPENERS, "validation")
+STAGES = ("segmenter", "clusters", "rearranger", "reader", "mapper", "validation")
 SLACK = 1.1  # of a stage's time, before it is cut short
 LEAST_SECONDS = 5.0  # of a stage, even when the budget is spent: something has to be learned
 
@@ -198,9 +198,9 @@ class Run:
 
 def _plan(config: AdaptConfig, state: RunState, labels: LabelSource, generator: str | None) -> _Plan:
     """Choose the stages, and name what each is made from."""
-    fitted = key_of("clusters", generator, config.seed, state.start)
-    moved = fitted if state.start == "kept" else key_of("rearranger", fitted, config.adversarial)
     labelled = key_of("segmenter", generator, labels.key, config.seed)
+    fitted = key_of("clusters", generator, config.seed, state.start) if state.start == "kept" else key_of("clusters", labelled, state.start)
+    moved = fitted if state.start == "kept" else key_of("rearranger", fitted, config.adversarial)
     read = key_of("reader", labelled)
     mapped = key_of("mapper", moved, read)
     keys = {"clusters": fitted, "rearranger": moved, "segmenter": labelled, "reader": read, "mapper": mapped}

@@ -38,7 +38,7 @@ class AdaptConfig:
 class AdaptProgress:
     """How far an adaptation is."""
 
-    stage: str  # "clusters", "rearranger", "segmenter", "reader", "mapper" or "validation"
+    stage: str  # "segmenter", "clusters", "rearranger", "reader", "mapper" or "validation"
     done: float  # share of the whole, in [0, 1]
     minutes_left: float  # of the whole
     line: str  # the same in words, with the stage's own figures

@@ -31,7 +31,7 @@ class AdaptSizes:
     segmenter: StageSizes
     reader: StageSizes
     mapper: StageSizes
-    clusters_share: float = 0.02
+    clusters_share: float = 0.05
     validation_share: float = 0.04
     mapper_width: int = 48
     held_out: int = 256  # samples that the live reader is scored on
@@ -58,7 +58,7 @@ def sizes_for(generator: StyleGAN2Config, device_type: str = "cpu") -> AdaptSize
         sources=sources,
         num_clusters=64 if resolution >= 128 else 32 if resolution >= 64 else 16,
         cluster_samples=max(32, min(512, ROW_FLOATS // (ROWS_A_SAMPLE * channels))),
-        rearranger=StageSizes(share=0.38, images=16_000, most=10**9, batch=batch),
+        rearranger=StageSizes(share=0.35, images=16_000, most=10**9, batch=batch),
         segmenter=StageSizes(share=0.08, images=2_400, most=4_800, batch=4),
         reader=StageSizes(share=0.11, images=8_000, most=80_000, batch=max(batch, 8)),
         mapper=StageSizes(share=0.37, images=12_000, most=10**9, batch=batch),

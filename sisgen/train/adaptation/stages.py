@@ -30,7 +30,7 @@ from sisgen.train.loop import StepInfo, Task
 from sisgen.train.mapper import export_mapper, open_mapper
 from sisgen.train.reader import export_distilled, open_distillation
 from sisgen.train.rearranger import RearrangerTask, RearrangerTrainConfig, export_rearranger
-from sisgen.train.segmenter import SegmenterTask, SegmenterTrainConfig, export_segmenter
+from sisgen.train.segmenter import SegmenterTask, SegmenterTrainConfig, export_segmenter, load_segmenter
 
 FRESH_RAMP = 0.4  # share of the run over which a discriminator that starts anew gains weight
 PROBES = (0.5, 0.1, 0.9, 0.3, 0.7)  # where in a run its pace is measured: the mapper's later steps cost more
@@ -58,10 +58,11 @@ class Stage:
 
 
 def fit_stage(bench: Bench) -> None:
-    """Fit the clusters anew; what was trained on others is forgotten."""
+    """Fit the clusters anew, so that they keep to the classes; what was trained on others is forgotten."""
     generator = load_generator(bench.folder).to(bench.device)
     proxy = proxy_config(generator, bench.sizes.sources, bench.sizes.num_clusters)
-    clusters = fit_generator(generator, proxy, samples=bench.sizes.cluster_samples, seed=bench.config.seed)
+    segmenter = load_segmenter(bench.folder)[0].to(bench.device)
+    clusters = fit_generator(generator, proxy, samples=bench.sizes.cluster_samples, seed=bench.config.seed, segmenter=segmenter)
     drop_parts(bench.folder, ("clusters", "rearranger", "mapper"))
     notes = {"seed": bench.config.seed, "samples": bench.sizes.cluster_samples}
     training = training_notes(bench.folder, "proxy", notes, model=bench.folder)
@@ -71,7 +72,9 @@ def fit_stage(bench: Bench) -> None:
 def open_rearranger_stage(bench: Bench) -> Stage:
     """Warm from the copy, or anew on its clusters."""
     generator = load_generator(bench.folder).to(bench.device)
-    clusters = carry_clusters(bench.folder, generator, samples=bench.sizes.cluster_samples, seed=bench.config.seed).to(bench.device)
+    segmenter = load_segmenter(bench.folder)[0].to(bench.device)
+    samples = bench.sizes.cluster_samples
+    clusters = carry_clusters(bench.folder, generator, samples=samples, seed=bench.config.seed, segmenter=segmenter).to(bench.device)
     warm = bench.start != "anew"
     sizes = replace(rearranger_config(generator, clusters.config, min(clusters.config.sources)), tokens_per_cluster=bench.config.tokens)
     if warm:

@@ -30,7 +30,7 @@ def edge_detector(device: torch.device) -> Detector:
     """Load what finds soft edges."""
     from sisgen.conditions.hed import load_detector
 
-    return load_detector(device=device, careful=True)
+    return load_detector(device=device)
 
 
 @lru_cache(maxsize=4)

@@ -120,7 +120,7 @@ class DrawingReader:
     def _detector(self) -> Any:
         from sisgen.conditions.hed import load_detector
 
-        return load_detector(self.pipe.device, careful=True)
+        return load_detector(self.pipe.device)
 
     @cached_property
     def _depth_network(self) -> Any:

@@ -41,7 +41,8 @@ class Detector:
         source: the same in words for the page.
         net: what reads.
         device: where it runs.
-        careful: looks at three sizes of a picture and their mirror images, and takes the mean, at seven times the work.
+        careful: looks at three sizes of a picture and their mirror images, and takes the mean, at seven times the work. Pages and
+            `generate` look once, as mappers did when they learned.
     """
 
     name: str

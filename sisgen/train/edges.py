@@ -240,6 +240,6 @@ def write_edge_card(folder: str | Path) -> None:
     ]
     if scores:
         measured = ", ".join(f"{name.upper()} {scores[name]:.3f}" for name in ("ods", "ois", "ap"))
-        how = "; three sizes and mirror images, as pages and `generate` look at pictures" if scores.get("careful") else ""
+        how = "; three sizes and mirror images (`evaluate-edges --careful`; pages look once)" if scores.get("careful") else ""
         lines += [f"| BSDS500 {scores['split']}, {scores['pictures']} pictures{how} | {measured} |"]
     write_text(Path(folder) / "CARD.md", "\n".join([*lines, ""]))

@@ -64,6 +64,7 @@ def score(args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
     from tqdm import tqdm
 
+    from sisgen.conditions.hed import read_carefully
     from sisgen.data.bsds import BSDS
     from sisgen.io.images import to_float
     from sisgen.metrics.boundaries import BoundaryMeter, thin
@@ -75,8 +76,9 @@ def score(args: argparse.Namespace) -> dict[str, Any]:
     for name in tqdm(names, unit="picture", disable=None):
         drawn = archive.boundaries(name)
         if net is not None:
-            found = net.read(to_float(archive.picture(name)[None]))[0, 0].numpy()
-            meter.add(thin(found), drawn)
+            picture = to_float(archive.picture(name)[None])
+            found = read_carefully(net, picture) if args.careful else net.read(picture)
+            meter.add(thin(found[0, 0].numpy()), drawn)
             continue
         for one in range(len(drawn)):
             meter.add(drawn[one].astype(np.float32), np.delete(drawn, one, axis=0))
@@ -91,5 +93,5 @@ def _load(args: argparse.Namespace) -> Any:
 
     device = pick_device(args.device)
     if args.edges is None:
-        return load_detector(device, prefer="hed" if args.hed else "edges", careful=args.careful)
-    return Detector(name="edges", source=str(args.edges), net=load_edges(args.edges, device), device=device, careful=args.careful)
+        return load_detector(device, prefer="hed" if args.hed else "edges")
+    return Detector(name="edges", source=str(args.edges), net=load_edges(args.edges, device), device=device)

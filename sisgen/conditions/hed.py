@@ -41,26 +41,23 @@ class Detector:
         source: the same in words for the page.
         net: what reads.
         device: where it runs.
-        careful: looks at three sizes of a picture and their mirror images, and takes the mean, at seven times the work. Pages and
-            `generate` look once, as mappers did when they learned.
     """
 
     name: str
     source: str
     net: Contours
     device: torch.device
-    careful: bool = False
 
     def read(self, images: torch.Tensor) -> torch.Tensor:
         """Map pictures [B, 3, H, W] in [-1, 1] to contours [B, 1, H, W] in [0, 1], on the CPU."""
-        images = images.to(self.device)
-        return (read_carefully(self.net, images) if self.careful else self.net.read(images)).cpu()
+        return self.net.read(images.to(self.device)).cpu()
 
 
 def read_carefully(net: Contours, images: torch.Tensor) -> torch.Tensor:
     """Look at pictures [B, 3, H, W] in `SIZES`, each as it is and mirrored (after RCF, Liu et al., CVPR 2017): the mean [B, 1, H, W].
 
-    Sizes whose sides are too short for a network are left out.
+    Sizes whose sides are too short for a network are left out. Seven times the work of one look: pages and `generate` look once, as
+    mappers did when they learned.
     """
     height, width = images.shape[-2:]
     found = []
@@ -74,16 +71,13 @@ def read_carefully(net: Contours, images: torch.Tensor) -> torch.Tensor:
     return torch.stack(found).mean(dim=0)
 
 
-def load_detector(
-    device: torch.device | str = "cpu", *, prefer: str | None = None, careful: bool = False, report: Report | None = None
-) -> Detector:
+def load_detector(device: torch.device | str = "cpu", *, prefer: str | None = None, report: Report | None = None) -> Detector:
     """Load what finds contours.
 
     Args:
         device: where it will run.
         prefer: "hed" takes the real one and may download its 30 MB; "edges" takes the small one; `None` takes HED where it
             lies on this machine already, else the small one, and touches no network.
-        careful: as `Detector` has it.
         report: told how far a download is.
 
     Raises:
@@ -96,13 +90,13 @@ def load_detector(
     device = torch.device(device)
     weights = None if prefer == "edges" else find_hed(allow_network=prefer == "hed", report=report)
     if weights is not None:
-        return Detector(name="hed", source="HED (ControlNet)", net=load_hed(weights, device), device=device, careful=careful)
+        return Detector(name="hed", source="HED (ControlNet)", net=load_hed(weights, device), device=device)
     if prefer == "hed":
         raise ModelNotFoundError("HED's weights are not on this machine and HF_HUB_OFFLINE forbids to fetch them; unset it once.")
     folder = find_edges()
     if folder is None:
         raise ModelNotFoundError("No edge network is on this machine; train one: python -m sisgen train edges --export checkpoints/edges.")
-    return Detector(name="edges", source="small edge network (BSDS500)", net=load_edges(folder, device), device=device, careful=careful)
+    return Detector(name="edges", source="small edge network (BSDS500)", net=load_edges(folder, device), device=device)
 
 
 def hed_condition(picture: NDArray[np.uint8], size: int, detector: Contours | None, *, edges: bool = False) -> Condition:

@@ -175,22 +175,16 @@ def fit_clusters(
 
     # Centroids.
     rows = joined @ clusters.whitening.t()
-    groups: torch.Tensor | None = None
-    if before is not None and classes is not None:
-        groups, _ = _owners(before, joined)
-        clusters.centroids.copy_(_means_of_before(before, joined, rows))
-    elif before is not None:
-        clusters.centroids.copy_(_follow(before, joined, rows, seed))
-    elif classes is not None:
-        groups = _group(rows, classes, samples, config.num_clusters, seed)
-        clusters.centroids.copy_(_means(rows, groups, config.num_clusters))
+    owners, means = (None, None) if before is None else _follow(before, joined, rows)
+    if classes is None:
+        clusters.centroids.copy_(_by_features(rows, config.num_clusters, seed, means))
     else:
-        clusters.centroids.copy_(_by_features(rows, config.num_clusters, seed))
-    clusters.tau.fill_(_fit_tau(clusters, rows))
-    if classes is not None and groups is not None:
+        groups = _group(rows, classes, samples, config.num_clusters, seed) if owners is None else owners
+        clusters.centroids.copy_(_means(rows, groups, config.num_clusters) if means is None else means)
+        clusters.tau.fill_(_fit_tau(clusters, rows))
         _tell_apart(clusters, joined, classes, groups, seed)
         rows = joined @ clusters.whitening.t()
-        clusters.tau.fill_(_fit_tau(clusters, rows))
+    clusters.tau.fill_(_fit_tau(clusters, rows))
     clusters.shares.copy_(_shares(clusters, rows))
     return clusters
 
@@ -201,8 +195,8 @@ def _shares(clusters: FeatureClusters, rows: torch.Tensor) -> torch.Tensor:
     return torch.stack(parts).sum(dim=0) / len(rows)
 
 
-def _by_features(rows: torch.Tensor, num_clusters: int, seed: int) -> torch.Tensor:
-    """Centroids [K, dims] of whitened `rows` [n, dims].
+def _by_features(rows: torch.Tensor, num_clusters: int, seed: int, means: torch.Tensor | None) -> torch.Tensor:
+    """Centroids [K, dims] of whitened `rows` [n, dims]; `means` are centroids to begin at and to stay near, `None` begins anew.
 
     A coarse k-means goes first, so that small parts (an eye, a brow) get as many rows as the backdrop in the fine one.
     """
@@ -210,20 +204,12 @@ def _by_features(rows: torch.Tensor, num_clusters: int, seed: int) -> torch.Tens
 
     coarse = MiniBatchKMeans(max(2, num_clusters // 2), batch_size=4096, n_init=2, max_iter=40, random_state=seed)
     groups = torch.from_numpy(coarse.fit_predict(rows.numpy())).long()
-    kmeans = MiniBatchKMeans(num_clusters, batch_size=4096, n_init=3, max_iter=60, random_state=seed)
-    kmeans.fit(rows[_balanced(groups, seed)].numpy())
-    return torch.from_numpy(kmeans.cluster_centers_)
-
-
-def _follow(before: FeatureClusters, joined: torch.Tensor, rows: torch.Tensor, seed: int) -> torch.Tensor:
-    """Bring the centroids of earlier clusters to whitened `rows`: [K, dims]."""
-    from sklearn.cluster import MiniBatchKMeans
-
-    num_clusters = len(before.centroids)
-    coarse = MiniBatchKMeans(max(2, num_clusters // 2), batch_size=4096, n_init=2, max_iter=40, random_state=seed)
-    groups = torch.from_numpy(coarse.fit_predict(rows.numpy())).long()
-    means = _means_of_before(before, joined, rows).numpy()
-    kmeans = MiniBatchKMeans(num_clusters, init=means, batch_size=4096, n_init=1, max_iter=10, reassignment_ratio=0, random_state=seed)
+    if means is None:
+        kmeans = MiniBatchKMeans(num_clusters, batch_size=4096, n_init=3, max_iter=60, random_state=seed)
+    else:
+        kmeans = MiniBatchKMeans(
+            num_clusters, init=means.numpy(), batch_size=4096, n_init=1, max_iter=10, reassignment_ratio=0, random_state=seed
+        )
     kmeans.fit(rows[_balanced(groups, seed)].numpy())
     return torch.from_numpy(kmeans.cluster_centers_)
 
@@ -312,20 +298,18 @@ def _root_weights(groups: torch.Tensor) -> torch.Tensor:
     return weights / weights.mean()
 
 
-def _owners(clusters: FeatureClusters, joined: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Find the nearest cluster of every row of `joined` [n, C]: int64 [n], and its distance [n]."""
-    whitened = joined @ clusters.whitening.cpu().t()
-    parts = [torch.cdist(part, clusters.centroids.cpu()).min(dim=1) for part in whitened.split(16_384)]
-    return torch.cat([part.indices for part in parts]), torch.cat([part.values for part in parts])
+def _follow(before: FeatureClusters, joined: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tell which earlier cluster owns every row of `joined` [n, C], int64 [n], and the means [K, dims] of the whitened `rows` of each.
 
-
-def _means_of_before(before: FeatureClusters, joined: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Means [K, dims] of the whitened `rows` that earlier clusters own; one that owns none takes the row that is farthest from all."""
-    owner, distance = _owners(before, joined)
-    means = _means(rows, owner, len(before.centroids))
+    One that owns none takes the row that is farthest from all.
+    """
+    whitened = joined @ before.whitening.cpu().t()
+    distance = torch.cat([torch.cdist(part, before.centroids.cpu()) for part in whitened.split(16_384)])  # [n, K]
+    nearest, owner = distance.min(dim=1)
+    means = _means(rows, owner, distance.shape[1])
     empty = torch.bincount(owner, minlength=len(means)) == 0
-    means[empty] = rows[distance.topk(int(empty.sum())).indices]
-    return means
+    means[empty] = rows[nearest.topk(int(empty.sum())).indices]
+    return owner, means
 
 
 def _balanced(groups: torch.Tensor, seed: int) -> torch.Tensor:

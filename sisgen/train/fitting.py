@@ -17,7 +17,7 @@ from sisgen.nets.segmenter import Segmenter
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig, fit_clusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, cluster_sums
 from sisgen.train.checkpoints import generator_sha256, load_part
-from sisgen.train.proxies import collect_classes, collect_features
+from sisgen.train.proxies import collect_features, collect_labelled
 from sisgen.train.release import revision_of
 
 log = logging.getLogger(__name__)
@@ -44,9 +44,8 @@ def start_tokens(rearranger: Rearranger, generator: StyleGAN2, clusters: Feature
     pure = torch.eye(sizes.num_clusters, device=z.device)[:, :, None, None].expand(-1, -1, grid, grid)
     middle = sizes.resolution // 2
     keys = rearranger.query(pure)[:, :, middle, middle]  # [K, d]
-    rearranger.token_keys.copy_(
-        keys[:, None] * (1 + TOKEN_JITTER * rearranger.token_keys)
-    )  # these are normal: alike, tokens would stay alike
+    jitter = 1 + TOKEN_JITTER * rearranger.token_keys  # a new rearranger's are normal; without it a cluster's tokens would stay alike
+    rearranger.token_keys.copy_(keys[:, None] * jitter)
 
 
 def proxy_config(generator: StyleGAN2, sources: Sequence[int], num_clusters: int) -> ProxyConfig:
@@ -92,8 +91,9 @@ def fit_generator(
         segmenter: reads the classes that clusters shall keep to; `None` goes by the features alone.
     """
     z = latents(range(samples), generator.config.z_dim).to(generator.mapping.w_avg.device)
-    classes = None if segmenter is None else collect_classes(generator, segmenter, proxy, z, seed=seed)
-    rows = collect_features(generator, proxy, z, seed=seed)
+    if segmenter is None:
+        return fit_clusters(proxy, collect_features(generator, proxy, z, seed=seed), seed=seed, before=before)
+    rows, classes = collect_labelled(generator, segmenter, proxy, z, seed=seed)
     return fit_clusters(proxy, rows, seed=seed, before=before, classes=classes, samples=samples)
 
 

@@ -52,18 +52,20 @@ def collect_features(
 
 
 @torch.no_grad()
-def collect_classes(
+def collect_labelled(
     generator: StyleGAN2, segmenter: Segmenter, config: ProxyConfig, z: torch.Tensor, *, cells: int = 256, psi: float = 0.8, seed: int = 0
-) -> torch.Tensor:
-    """Gather the classes int64 [n * cells] of the rows that `collect_features` gives for the same arguments, as `segmenter` reads them."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gather the rows of `collect_features`, and the class int64 [n * cells] of each, as `segmenter` reads it."""
+    clusters = FeatureClusters(config)
     source = torch.Generator().manual_seed(seed)
     rows = []
     for part in z.split(16):
-        steps = generator.hypercolumn(generator.map(part, psi=psi), largest=segmenter.resolution)
-        probs = F.adaptive_avg_pool2d(channel_softmax(segmenter([step.map for step in steps])), config.resolution)
-        labels = probs.argmax(dim=1, keepdim=True)
-        rows.append(_choose(labels.cpu(), cells, source)[:, 0])
-    return torch.cat(rows)
+        steps = generator.hypercolumn(generator.map(part, psi=psi), largest=max(segmenter.resolution, *config.sources))
+        logits = segmenter([step.map for step in steps if step.resolution <= segmenter.resolution])
+        labels = F.adaptive_avg_pool2d(channel_softmax(logits), config.resolution).argmax(dim=1, keepdim=True)
+        rows.append(_choose(torch.cat([clusters.join(steps), labels], dim=1).cpu(), cells, source))
+    chosen = torch.cat(rows)
+    return chosen[:, :-1].contiguous(), chosen[:, -1].long()
 
 
 def _choose(maps: torch.Tensor, cells: int, source: torch.Generator) -> torch.Tensor:

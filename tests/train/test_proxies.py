@@ -10,7 +10,7 @@ from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig
 from sisgen.train.checkpoints import load_generator
-from sisgen.train.proxies import WarpConfig, collect_classes, collect_features, draw_ws, warp_grid, warp_maps
+from sisgen.train.proxies import WarpConfig, collect_features, collect_labelled, draw_ws, warp_grid, warp_maps
 from sisgen.train.segmenter import load_segmenter
 
 STILL = WarpConfig(p_flip=0.0, rotation=0.0, scale=0.0, shift=0.0, elastic=0.0, bulge=0.0)
@@ -79,8 +79,8 @@ def test_classes_belong_to_the_rows_of_features(complete: Path) -> None:
     """Of every place that was drawn, the class is the one that most of its pixels have."""
     generator, (segmenter, label_set) = load_generator(complete), load_segmenter(complete)
     proxy, z = replace(PROXY, shares=True), latents(range(3), 8)
-    rows = collect_features(generator, proxy, z, cells=50, seed=4)
-    classes = collect_classes(generator, segmenter, proxy, z, cells=50, seed=4)
+    rows, classes = collect_labelled(generator, segmenter, proxy, z, cells=50, seed=4)
+    assert torch.equal(rows, collect_features(generator, proxy, z, cells=50, seed=4))
     steps = generator.hypercolumn(generator.map(z, psi=0.8))
     joined = FeatureClusters(proxy).join(steps)  # [B, C, h, w]
     probs = segmenter([step.map for step in steps if step.resolution <= segmenter.resolution]).softmax(dim=1)

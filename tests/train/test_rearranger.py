@@ -21,7 +21,7 @@ from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, cluster_su
 from sisgen.train.checkpoints import export_parts, load_generator, load_part
 from sisgen.train.fitting import proxy_config, rearranger_config, start_tokens
 from sisgen.train.loop import LoopConfig, StepInfo, load_newest_state, run_loop
-from sisgen.train.proxies import collect_classes, collect_features
+from sisgen.train.proxies import collect_labelled
 from sisgen.train.rearranger import RearrangerTask, RearrangerTrainConfig, paint_proxy, ramp
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance
 from sisgen.train.segmenter import load_segmenter
@@ -144,8 +144,7 @@ def test_clusters_keep_to_the_classes_that_the_segmenter_reads(complete: Path, t
         clusters, generator = load_clusters(model), load_generator(model)
         z = latents(range(500, 532), 8)
         segmenter = load_segmenter(model)[0]
-        rows = collect_features(generator, clusters.config, z)
-        classes = collect_classes(generator, segmenter, clusters.config, z)
+        rows, classes = collect_labelled(generator, segmenter, clusters.config, z)
         probs = clusters.membership(clusters.whiten(rows.t()[None, :, :, None]))
         iou, _ = cluster_purity(probs, classes[None, :, None], int(classes.max()) + 1)
         found.append(float(iou.mean()))

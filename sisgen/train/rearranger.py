@@ -4,6 +4,9 @@ Each batch holds a style sample j and a target a picture: another sample's proxy
 which the right answer is known: j's features, warped. Beside the cross-entropy of eq. 2 on the features there is the same on the
 *picture*, read by a small network that learns online what proxy mask a plain sample has: features can hide codes that the rest of the
 generator ignores, pictures cannot. The discriminator compares rearranged with plain samples.
+
+Where a model has classes, its own reader can be asked, too: pictures must show the classes that the few-shot segmenter sees in the samples
+whose shapes they take. Eq. 2 weighs clusters alike; this tells the rearranger which of their borders people look at.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from sisgen.io.configs import read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.layers import EqualLinear
 from sisgen.nets.reader import Reader, ReaderConfig
+from sisgen.nets.segmenter import Segmenter
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, StyleMemory
 from sisgen.shapes import drawing_size
@@ -35,13 +39,16 @@ from sisgen.train.command import finish, start
 from sisgen.train.descent import descend, rate_factor, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.fitting import carry_clusters, fit_generator, proxy_config, rearranger_config, start_rearranger
+from sisgen.train.judges import load_reader
+from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.loop import StepInfo, generator_for
-from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_maps
+from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_labels, warp_maps
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance, token_loss
 from sisgen.train.segmenter import load_segmenter
 from sisgen.types import Features, ProxyMask
 
 SHOWN = 8  # pictures in a sample grid
+DICE = 0.5  # of the loss of labels
 TOKEN_RATE = 10.0  # of the layers that predict prototypes, relative to all others: equalized ones learn that much more slowly
 
 
@@ -54,6 +61,7 @@ class RearrangerTrainConfig:
     token_rate: float = TOKEN_RATE
     mask: float = 0.5  # eq. 2 on the features
     picture: float = 1.0  # eq. 2 on the picture
+    labels: float = 1.0  # classes read back from the picture
     itself: float = 1.0  # eq. 3, and its warped form
     tokens: float = 0.5  # prototypes predicted from w against the sample's own
     adversarial: float = 0.1
@@ -75,12 +83,31 @@ class Batch:
     image: torch.Tensor  # the style samples' pictures [B, 3, H, W]
     own: torch.Tensor  # proxy masks of the style samples [B, K, h, w]
     target: ProxyMask
-    grid: torch.Tensor  # of the warp [B, h, w, 2]
+    grid: torch.Tensor  # of the warp [B, h, w, 2], or [B, H, W, 2] where there are classes
     known: torch.Tensor  # bool [B]: the target is the own proxy mask, warped
+    labels: torch.Tensor | None  # classes of the target, int64 [B, H, W], where there are any
+
+
+@dataclass(frozen=True, slots=True)
+class ClassReaders:
+    """What tells the classes of samples, by their features, and of pictures; both stay as they are."""
+
+    segmenter: Segmenter
+    reader: Reader
 
 
 class RearrangerTask:
-    """The work of one rearranger training; see `sisgen.train.loop.Task`."""
+    """The work of one rearranger training; see `sisgen.train.loop.Task`.
+
+    Args:
+        config: how.
+        generator: whose features are rearranged; it stays as it is.
+        clusters: of these features.
+        rearranger: what is trained.
+        discriminator: compares rearranged with plain samples; `None` trains without.
+        classes: tell what the pictures must show beside their proxy masks; `None` asks for no classes.
+        seed: of the network that reads proxy masks.
+    """
 
     name = "rearranger"
 
@@ -90,11 +117,12 @@ class RearrangerTask:
         generator: StyleGAN2,
         clusters: FeatureClusters,
         rearranger: Rearranger,
-        discriminator: Discriminator | None = None,  # None trains without
+        discriminator: Discriminator | None = None,
         *,
+        classes: ClassReaders | None = None,
         seed: int = 0,
     ) -> None:
-        self.config = config
+        self.config, self.classes = config, classes
         self.generator, self.clusters, self.rearranger, self.discriminator = generator, clusters, rearranger, discriminator
         self.processes = Processes()
         device = clusters.tau.device
@@ -112,6 +140,12 @@ class RearrangerTask:
         self.d_optimizer = None
         if discriminator is not None:
             self.d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=5e-4, betas=(0.0, 0.99))
+        if classes is not None:
+            classes.segmenter.eval().requires_grad_(False)
+            classes.reader.eval().requires_grad_(False)
+            typical = [self._run(draw_ws(generator, [generator_for(0, i, stream=7)]))[0] for i in range(16)]
+            labels = torch.cat([self._classes(steps) for steps in typical])
+            self.class_weights = class_weights(labels, classes.segmenter.config.num_labels, 0.3).to(device)
 
     def networks(self) -> Mapping[str, nn.Module]:
         """Name everything that a snapshot holds."""
@@ -149,6 +183,9 @@ class RearrangerTask:
         weights = self.config
         loss = weights.mask * mask + weights.picture * picture + weights.itself * itself + weights.tokens * tokens
         stats = {"mask": mask, "picture": picture, "self": itself, "tokens": tokens, "reader": reader_loss}
+        if self.classes is not None and batch.labels is not None:
+            stats["labels"] = label_loss(self.classes.reader(image.clamp(-1.1, 1.1)).float(), batch.labels, self.class_weights, DICE)
+            loss = loss + weights.labels * stats["labels"]
         if self.discriminator is not None and info.step % self.config.adversarial_interval == 0:
             extra, adversarial = self._play(image, batch, info)
             loss = loss + weights.adversarial * ramp(info.progress, weights.adversarial_ramp) * adversarial
@@ -181,19 +218,38 @@ class RearrangerTask:
         device = self.clusters.tau.device
         with torch.no_grad():
             ws, other_ws = draw_ws(self.generator, sources), draw_ws(self.generator, sources)
-            (steps, image), other = self._run(ws), self._run_to_clusters(other_ws)
+            steps, image = self._run(ws)
+            other = self._run_to_clusters(other_ws) if self.classes is None else self._run_to_classes(other_ws)
             own, theirs = self.clusters(_maps(steps)).probs, self.clusters(_maps(other)).probs
-            grid = warp_grid(sources, own.shape[-1], self.config.warp).to(device)
+            size = own.shape[-1] if self.classes is None else self.classes.segmenter.resolution
+            grid = warp_grid(sources, size, self.config.warp).to(device)
             role = torch.tensor([i % 3 for i in info.sample_ids], device=device)
             known, bent = role == 0, (role <= 1)[:, None, None, None]
             target = torch.where(known[:, None, None, None], own, theirs)
             target = torch.where(bent, warp_maps(target, grid), target)
-        return Batch(ws, steps, image, own, ProxyMask(probs=target), grid, known)
+            labels = None
+            if self.classes is not None:
+                labels = torch.where(known[:, None, None], self._classes(steps), self._classes(other))
+                labels = torch.where(bent[:, 0], warp_labels(labels, grid), labels)
+        return Batch(ws, steps, image, own, ProxyMask(probs=target), grid, known, labels)
 
+    @torch.no_grad()
     def _run(self, ws: torch.Tensor) -> tuple[dict[int, Features], torch.Tensor]:
-        """Features up to the fine resolution, and the picture."""
-        steps = self.generator.hypercolumn(ws, largest=max(self.config.rearranger.fine_resolution, *self.clusters.config.sources))
+        """Features up to the fine resolution, or to that of classes, and the picture."""
+        largest = max(self.config.rearranger.fine_resolution, *self.clusters.config.sources)
+        steps = self.generator.hypercolumn(ws, largest=largest if self.classes is None else max(largest, self.classes.segmenter.resolution))
         return {step.resolution: step for step in steps}, self.generator.tail(steps[-1], ws)
+
+    def _run_to_classes(self, ws: torch.Tensor) -> dict[int, Features]:
+        """As far as classes need."""
+        assert self.classes is not None
+        return {step.resolution: step for step in self.generator.hypercolumn(ws, largest=self.classes.segmenter.resolution)}
+
+    def _classes(self, steps: Mapping[int, Features]) -> torch.Tensor:
+        """Classes int64 [B, H, W] of samples."""
+        assert self.classes is not None
+        largest = self.classes.segmenter.resolution
+        return self.classes.segmenter.read([steps[size].map for size in sorted(steps) if size <= largest])
 
     def _run_to_clusters(self, ws: torch.Tensor) -> dict[int, Features]:
         """As far as the proxy mask needs."""
@@ -286,6 +342,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", type=int, default=2, help=words)
     words = "let clusters keep to the classes that the model's segmenter reads: thin parts get clusters of their own"
     parser.add_argument("--by-class", action="store_true", help=words)
+    words = "ask that pictures show the classes of their shapes, too, as the model's reader sees them; needs its segmenter and reader"
+    parser.add_argument("--label-loss", action="store_true", help=words)
     parser.add_argument("--fresh", action="store_true", help="start anew, whatever the model folder holds")
     parser.add_argument("--bf16", action="store_true", help="bfloat16, on a GPU or on a CPU with AMX")
     parser.add_argument("--no-adversarial", action="store_true", help="leave the discriminator out")
@@ -304,18 +362,20 @@ def main(args: argparse.Namespace) -> int:
 
     # Warm from the model folder, or fit anew.
     warm = not args.fresh and has_part(args.model, "proxy", {"proxy": proxy}) and has_part(args.model, "rearranger", {"rearranger": sizes})
-    segmenter = load_segmenter(args.model)[0].to(device) if args.by_class else None
+    segmenter = load_segmenter(args.model)[0].to(device) if args.by_class or args.label_loss else None
+    by = segmenter if args.by_class else None
     if warm:
-        clusters = carry_clusters(args.model, generator, seed=args.seed, segmenter=segmenter)
+        clusters = carry_clusters(args.model, generator, seed=args.seed, segmenter=by)
     else:
-        clusters = fit_generator(generator, proxy, seed=args.seed, segmenter=segmenter)
+        clusters = fit_generator(generator, proxy, seed=args.seed, segmenter=by)
     rearranger = start_rearranger(sizes, generator, clusters.to(device), warm_from=args.model if warm else None, seed=args.seed)
     discriminator = None
     if not args.no_adversarial and has_part(args.model, "discriminator", {}):
         discriminator = load_discriminator(args.model, generator.config)
         discriminator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    classes = ClassReaders(segmenter, load_reader(args.model, device)[0]) if segmenter is not None and args.label_loss else None
     config = RearrangerTrainConfig(rearranger=sizes, bf16=args.bf16)
-    task = RearrangerTask(config, generator, clusters, rearranger, discriminator, seed=args.seed)
+    task = RearrangerTask(config, generator, clusters, rearranger, discriminator, classes=classes, seed=args.seed)
     seen = start(task, args, config, images=16_000, batch=8)
     if seen is not None:
         export_rearranger(args.model, task, {"seed": args.seed, "images_seen": seen})

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from killing import run_until_killed
 from sisgen.cli.main import main
@@ -19,10 +20,11 @@ from sisgen.io.weights import read_weights
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig, cluster_purity
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, cluster_sums
 from sisgen.train.checkpoints import export_parts, load_generator, load_part
-from sisgen.train.fitting import proxy_config, rearranger_config, start_tokens
+from sisgen.train.fitting import fit_generator, proxy_config, rearranger_config, start_tokens
+from sisgen.train.judges import load_reader
 from sisgen.train.loop import LoopConfig, StepInfo, load_newest_state, run_loop
 from sisgen.train.proxies import collect_labelled
-from sisgen.train.rearranger import RearrangerTask, RearrangerTrainConfig, paint_proxy, ramp
+from sisgen.train.rearranger import ClassReaders, RearrangerTask, RearrangerTrainConfig, paint_proxy, ramp
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance
 from sisgen.train.segmenter import load_segmenter
 from sisgen.types import Features
@@ -34,14 +36,14 @@ def load_clusters(model: Path) -> FeatureClusters:
     return clusters
 
 
-def make_task(model: Path, *, adversarial: bool = True, **changes: Any) -> RearrangerTask:
+def make_task(model: Path, *, adversarial: bool = True, classes: ClassReaders | None = None, **changes: Any) -> RearrangerTask:
     generator, clusters = load_generator(model), load_clusters(model)
     torch.manual_seed(0)
     rearranger = Rearranger(from_dict(RearrangerConfig, read_json(model / "config.json")["rearranger"]))
     start_tokens(rearranger, generator, clusters, latents(range(16), 8))
     config = RearrangerTrainConfig(rearranger=rearranger.config, lr=1e-2, reader_width=4, adversarial_interval=2, r1_interval=2, **changes)
     discriminator = Discriminator(32, generator.config.channels) if adversarial else None
-    return RearrangerTask(config, generator, clusters, rearranger, discriminator)
+    return RearrangerTask(config, generator, clusters, rearranger, discriminator, classes=classes)
 
 
 def steps(task: RearrangerTask, num: int, batch: int = 6) -> list[dict[str, float]]:
@@ -149,6 +151,32 @@ def test_clusters_keep_to_the_classes_that_the_segmenter_reads(complete: Path, t
         iou, _ = cluster_purity(probs, classes[None, :, None], int(classes.max()) + 1)
         found.append(float(iou.mean()))
     assert found[1] > found[0] + 0.05
+
+
+def test_classes_are_read_back_from_the_picture(complete: Path) -> None:
+    readers = ClassReaders(load_segmenter(complete)[0], load_reader(complete)[0])
+    kept = {name: value.clone() for name, value in readers.reader.state_dict().items()}
+    task = make_task(complete, adversarial=False, classes=readers, mask=0.0, picture=0.0, itself=0.0, tokens=0.0)
+    fixed = StepInfo(step=0, sample_ids=tuple(range(10**6, 10**6 + 24)), batch_size=24, images_seen=0, total_images=24, seed=0)
+    before = task.step(fixed)["labels"]
+    stats = steps(task, 30)
+    assert task.step(fixed)["labels"] < before - 0.005  # the reader of this model is random: pictures hardly move it
+    assert all(math.isfinite(line["labels"]) for line in stats)
+    assert all(torch.equal(value, kept[name]) for name, value in readers.reader.state_dict().items())
+
+
+def test_classes_are_bent_with_the_shapes_that_they_are_of(complete: Path) -> None:
+    segmenter = load_segmenter(complete)[0]
+    task = make_task(complete, adversarial=False, classes=ClassReaders(segmenter, load_reader(complete)[0]))
+    task.clusters = fit_generator(task.generator, task.clusters.config, samples=64, segmenter=segmenter)
+    info = StepInfo(step=0, sample_ids=tuple(range(96)), batch_size=96, images_seen=0, total_images=96, seed=0)
+    batch = task._draw(info)
+    assert batch.labels is not None
+    labels = F.interpolate(batch.labels[:, None].float(), size=batch.target.probs.shape[-2:], mode="nearest")[:, 0].long()
+    for bent in ([i for i in range(96) if i % 3 <= 1], [i for i in range(96) if i % 3 == 2]):
+        right, _ = cluster_purity(batch.target.probs[bent], labels[bent], int(labels.max()) + 1)
+        wrong, _ = cluster_purity(batch.target.probs[bent], labels[bent].roll(1, 0), int(labels.max()) + 1)
+        assert float(right.mean()) > float(wrong.mean()) + 0.05
 
 
 def test_cross_entropy_is_balanced_by_the_root_of_the_share() -> None:

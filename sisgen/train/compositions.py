@@ -21,11 +21,6 @@ class ComposeConfig:
     parts: int = 2  # laid over every mask
     small: float = 0.05  # of the picture: what is smaller may stay on top, as eyes do when hair grows
     p_keep: float = 0.7  # of staying on top
-    p_stretch: float = 0.5  # of a part being stretched about its own middle, and moved, as caricatures and third eyes want
-    shrinks: float = 0.7  # least factor of stretching, of either axis
-    grows: float = 2.5  # greatest one
-    cover: float = 0.2  # of the picture that a part is not stretched beyond
-    stray: float = 0.3  # share of the picture that a stretched part moves by at most, either way
     warp: WarpConfig = field(default_factory=lambda: WarpConfig(p_flip=0.5, rotation=20, scale=0.4, shift=0.15, elastic=0.05, bulge=0.8))
 
 
@@ -50,9 +45,7 @@ def compose_masks(
     for turn in range(config.parts):
         others, weights = labels.roll(turn + 1, dims=0), shares.roll(turn + 1, dims=0).sqrt()
         chosen = torch.stack([torch.multinomial(row, 1, generator=g) for row, g in zip(weights, sources)])  # [B, 1]
-        grid = warp_grid(sources, size, config.warp)
-        grid = _stretch(grid, (others == chosen.to(labels.device)[:, :, None]).cpu(), sources, config)
-        moved = warp_labels(others, grid.to(labels.device))
+        moved = warp_labels(others, warp_grid(sources, size, config.warp).to(labels.device))
         chosen = chosen.to(labels.device)[:, :, None]
         composed = torch.where(moved == chosen, chosen, composed)
 
@@ -69,21 +62,6 @@ def compose_some(labels: torch.Tensor, num_labels: int, sources: Sequence[torch.
         return labels
     anew = torch.tensor(chosen, device=labels.device)
     return torch.where(anew[:, None, None], compose_masks(labels, num_labels, sources), labels)
-
-
-def _stretch(grid: torch.Tensor, part: torch.Tensor, sources: Sequence[torch.Generator], config: ComposeConfig) -> torch.Tensor:
-    """Stretch a sampling grid [B, H, W, 2] about the middle of a part bool [B, H, W], and move it, where chance says so."""
-    u = torch.stack([torch.rand(5, generator=g) for g in sources])
-    share = part.float().mean(dim=(1, 2)).clamp_min(1e-6)
-    along = torch.linspace(-1, 1, part.shape[-1])
-    middle = torch.stack([(part.float().mean(dim=axis) * along).sum(dim=1) for axis in (1, 2)], dim=1) / (share * len(along))[:, None]
-    most = (config.cover / share).sqrt().clamp(1, config.grows)[:, None]
-    factor = config.shrinks * (most / config.shrinks) ** u[:, 1:3]
-    shift = (2 * u[:, 3:5] - 1) * 2 * config.stray
-    chosen = u[:, 0] < config.p_stretch
-    factor, shift = (torch.where(chosen[:, None], value, neutral)[:, None, None] for value, neutral in ((factor, 1.0), (shift, 0.0)))
-    middle = middle[:, None, None]
-    return middle + (grid - middle - shift) / factor
 
 
 def _shares(labels: torch.Tensor, num_labels: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ half of the pairs. The second stage goes on with eq. 5 and adds the picture: the
 the model's reader must find the sample's classes, and, for lines, the sample's edges must be there.
 
 Scribbles are completed to whole masks, which the mask mapper reads on: the sample's classes are what is to be found, and no picture is
-needed. Many are drawn over masks that no sample has (`compositions.py`), since people scribble long hair over a bald sample; where training
+needed. Most are drawn over masks that no sample has (`compositions.py`), since people scribble long hair over a bald sample; where training
 pictures are at hand, half are drawn over what the reader sees in these.
 """
 
@@ -359,7 +359,7 @@ def open_drawing_mapper(
     segmenter = load_segmenter(model)[0].to(device) if kind == "scribble" else None
     config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, lr=lr, stage_two=stage_two)
     if kind == "scribble":
-        config = replace(config, composed=0.4, repeats=6)
+        config = replace(config, composed=0.7, repeats=6)
     return DrawingMapperTask(config, pipe.engine, mapper, source, pipe.labels, segmenter, pictures)
 
 

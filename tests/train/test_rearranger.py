@@ -138,7 +138,7 @@ def test_tokens_of_a_cluster_do_not_start_alike(tiny_model: Path) -> None:
 
 def test_clusters_keep_to_the_classes_that_the_segmenter_reads(complete: Path, tmp_path: Path) -> None:
     found = []
-    for name, extra in (("plain", []), ("classes", ["--by-class"])):
+    for name, extra in (("plain", []), ("classes", ["--by-class", "--label-loss"])):
         model = tmp_path / name
         shutil.copytree(complete, model)
         words = ["train", "rearranger", "--model", str(model), "--sources", "8", "16", "--clusters", "8", "--fresh", *extra]

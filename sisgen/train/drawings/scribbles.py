@@ -17,7 +17,6 @@ DEEPEST = 24  # steps that distances to a region's border are counted, in pixels
 STROKES = 3  # free strokes a class
 POINTS = 160  # places on a free stroke, close enough to leave no holes
 NUM_FORMS = 5  # skeleton, contour, hatching, core, free strokes
-WOBBLE = 5.5  # pixels of 128 that the shakiest hand is off by
 
 
 def draw_scribbles(labels: torch.Tensor, num_labels: int, sources: Sequence[torch.Generator]) -> torch.Tensor:
@@ -55,7 +54,7 @@ def draw_scribbles(labels: torch.Tensor, num_labels: int, sources: Sequence[torc
     code = torch.where(lines & stays & ~_at(missing.float(), labels).bool(), labels + 1, 0)[:, None].float()
 
     # Wobble, and width: at most what a region's size suggests.
-    grid = wobble_grid(sources, size, WOBBLE * unit * u[:, 4]).to(labels.device)
+    grid = wobble_grid(sources, size, 3.5 * unit * u[:, 4].square()).to(labels.device)
     code = F.grid_sample(code, grid, mode="nearest", padding_mode="zeros", align_corners=False).round()
     reach = torch.minimum((u[:, 5:6] * 4.99 * unit).floor(), (deepest * (0.4 + 0.6 * by_class[:, 3])).floor())  # [B, L]
     code = _grow(code, reach)

@@ -24,6 +24,7 @@ from torch import nn
 
 from sisgen.devices import pick_device
 from sisgen.engines.parts import complete, grow, render
+from sisgen.errors import TrainingError
 from sisgen.generators.discriminator import Discriminator, logistic_discriminator_loss, logistic_generator_loss
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import read_json, to_dict
@@ -94,6 +95,13 @@ class ClassReaders:
 
     segmenter: Segmenter
     reader: Reader
+
+    def __post_init__(self) -> None:
+        known, seen = self.segmenter.config.num_labels, self.reader.config.num_labels
+        if known != seen:
+            raise TrainingError(
+                f"The model's segmenter and reader must know the same classes, but they know {known} and {seen}; train the reader again."
+            )
 
 
 class RearrangerTask:

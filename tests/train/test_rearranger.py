@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import torch.nn.functional as F
 
 from killing import run_until_killed
 from sisgen.cli.main import main
+from sisgen.errors import TrainingError
 from sisgen.generators.discriminator import Discriminator
 from sisgen.generators.latents import latents
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import from_dict, read_json
 from sisgen.io.weights import read_weights
+from sisgen.nets.reader import Reader
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig, cluster_purity
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, cluster_sums
 from sisgen.train.checkpoints import export_parts, load_generator, load_part
@@ -163,6 +166,13 @@ def test_classes_are_read_back_from_the_picture(complete: Path) -> None:
     assert task.step(fixed)["labels"] < before - 0.005  # the reader of this model is random: pictures hardly move it
     assert all(math.isfinite(line["labels"]) for line in stats)
     assert all(torch.equal(value, kept[name]) for name, value in readers.reader.state_dict().items())
+
+
+def test_segmenter_and_reader_must_know_the_same_classes(complete: Path) -> None:
+    reader = load_reader(complete)[0]
+    other = Reader(replace(reader.config, num_labels=reader.config.num_labels + 1))
+    with pytest.raises(TrainingError, match="must know the same classes"):
+        ClassReaders(load_segmenter(complete)[0], other)
 
 
 def test_classes_are_bent_with_the_shapes_that_they_are_of(complete: Path) -> None:

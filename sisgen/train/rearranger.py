@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,7 +36,15 @@ from sisgen.nets.segmenter import Segmenter
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, StyleMemory
 from sisgen.shapes import drawing_size
-from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_discriminator, load_generator, training_notes
+from sisgen.train.checkpoints import (
+    drop_drawing_mappers,
+    export_parts,
+    generator_sha256,
+    has_part,
+    load_discriminator,
+    load_generator,
+    training_notes,
+)
 from sisgen.train.command import finish, start
 from sisgen.train.descent import descend, rate_factor, set_rates
 from sisgen.train.distributed import Processes
@@ -48,6 +57,7 @@ from sisgen.train.rearranger_losses import cross_entropy, feature_distance, toke
 from sisgen.train.segmenter import load_segmenter
 from sisgen.types import Features, ProxyMask
 
+log = logging.getLogger(__name__)
 SHOWN = 8  # pictures in a sample grid
 DICE = 0.5  # of the loss of labels
 TOKEN_RATE = 10.0  # of the layers that predict prototypes, relative to all others: equalized ones learn that much more slowly
@@ -391,9 +401,11 @@ def main(args: argparse.Namespace) -> int:
 
 
 def export_rearranger(model: Path, task: RearrangerTask, notes: Mapping[str, Any]) -> None:
-    """Write a trained rearranger and its clusters into their model folder."""
+    """Write a trained rearranger and its clusters into their model folder; drawing mappers of another number of clusters go."""
     content = {"proxy": to_dict(task.clusters.config), "rearranger": to_dict(task.config.rearranger)}
     training = training_notes(model, "rearranger", notes, model=model)
     training["proxy"] = training.get("proxy", {}) | {"fitted_to": generator_sha256(model)}  # clusters follow a generator that changed
     content["training"] = training
     export_parts(model, {"proxy": task.clusters, "rearranger": task.rearranger}, content)
+    if gone := drop_drawing_mappers(model, task.clusters.config.num_clusters):
+        log.info("Drawing mappers of other clusters are gone: %s; `sisgen train drawing-mapper` makes new ones.", ", ".join(gone))

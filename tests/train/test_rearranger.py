@@ -259,3 +259,18 @@ def test_the_command_fits_anew_then_goes_on_warm(generator_only: Path, tmp_path:
     assert train(model, tmp_path / "third", "--images", "3", "--seed", "9", "--fresh") == 0
     assert not torch.equal(read_weights(model / "proxy.safetensors")["centroids"], first["proxy.safetensors"]["centroids"])
     assert "images/s" in capsys.readouterr().err
+
+
+def test_other_clusters_drop_the_drawing_mappers_that_knew_the_old_ones(drawing_model: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(drawing_model, model)
+    scribble = (model / "mapper_scribble.safetensors").read_bytes()
+    assert train(model, tmp_path / "run", "--images", "3", "--clusters", "7") == 0
+    content = read_json(model / "config.json")
+    assert list(content["drawing_mappers"]) == ["scribble"] and content["drawing_mappers"]["scribble"]["num_clusters"] == 7
+    assert (model / "mapper_scribble.safetensors").read_bytes() == scribble
+    assert not (model / "mapper_hed.safetensors").exists() and "mapper_hed.safetensors" not in content["files"]
+
+    # The same number again: all that is there stays.
+    assert train(model, tmp_path / "again", "--images", "3", "--clusters", "7", "--fresh") == 0
+    assert list(read_json(model / "config.json")["drawing_mappers"]) == ["scribble"]

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,21 @@ def export_parts(folder: str | Path, parts: Mapping[str, nn.Module], config: Map
     for stem, module in parts.items():
         files[f"{stem}.safetensors"] = save_weights(folder / f"{stem}.safetensors", module, half)
     write_json(path, {**content, **config, "files": dict(sorted(files.items()))})
+
+
+def remove_parts(folder: Path, stems: Collection[str], content: Mapping[str, Any]) -> None:
+    """Take parts out of a model folder.
+
+    Args:
+        folder: of the model.
+        stems: file stems of the parts; those that are not there are passed over.
+        content: what `config.json` shall hold, but for the checksums of these parts, which go.
+    """
+    gone = {f"{stem}.safetensors" for stem in stems}
+    files = {name: sha256 for name, sha256 in content.get("files", {}).items() if name not in gone}
+    write_json(folder / CONFIG, {**content, "files": files})  # first, so that no kill leaves a name without its file
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
 
 
 def fitted_elsewhere(training: Mapping[str, Any], files: Mapping[str, str], part: str) -> bool:

@@ -12,8 +12,8 @@ from sisgen.errors import CheckpointError
 from sisgen.generators.discriminator import Discriminator
 from sisgen.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from sisgen.hub import find_model
-from sisgen.io.configs import from_dict, read_json, to_dict, write_json
-from sisgen.io.models import export_parts
+from sisgen.io.configs import from_dict, read_json, to_dict
+from sisgen.io.models import export_parts, remove_parts
 from sisgen.io.weights import load_module, load_weights, read_shapes, read_weights
 
 __all__ = [
@@ -111,18 +111,15 @@ def drop_drawing_mappers(model: Path, num_clusters: int) -> list[str]:
     A mapper that completes scribbles to classes knows nothing of clusters: it stays.
     """
     content = read_json(model / "config.json")
-    mappers = content.get("drawing_mappers", {})
+    mappers = content.pop("drawing_mappers", {})
     gone = [kind for kind, sizes in mappers.items() if sizes["num_clusters"] != num_clusters and not sizes.get("completes", False)]
     kept = {kind: {**sizes, "num_clusters": num_clusters} for kind, sizes in mappers.items() if kind not in gone}
     if kept == mappers:
         return []
     stems = [f"mapper_{kind}" for kind in gone]
     training = {part: notes for part, notes in content.get("training", {}).items() if part not in stems}
-    files = {name: sha256 for name, sha256 in content["files"].items() if name.removesuffix(".safetensors") not in stems}
-    content = {name: value for name, value in content.items() if name != "drawing_mappers"} | ({"drawing_mappers": kept} if kept else {})
-    write_json(model / "config.json", {**content, "training": training, "files": files})
-    for stem in stems:
-        (model / f"{stem}.safetensors").unlink(missing_ok=True)
+    content |= {"drawing_mappers": kept} if kept else {}
+    remove_parts(model, stems, {**content, "training": training})
     return gone
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sisgen.errors import InputError
 from sisgen.io.configs import read_json, to_dict, write_json
-from sisgen.io.models import CARD, CONFIG, copy_parts, replace_folder
+from sisgen.io.models import CARD, CONFIG, copy_parts, remove_parts, replace_folder
 from sisgen.types import LabelSet
 
 STEMS = {"clusters": "proxy", "rearranger": "rearranger", "segmenter": "segmenter", "reader": "reader", "mapper": "mapper_mask"}
@@ -59,20 +59,15 @@ def drop_parts(copy: Path, parts: Iterable[str]) -> None:
     parts = tuple(parts)
     content = read_json(copy / CONFIG)
     training = dict(content.get("training", {}))
-    files = dict(content.get("files", {}))
     drawings = dict(content.pop("drawing_mappers", {}))
     gone = [kind for kind in drawings if "clusters" in parts or ("mapper" in parts and kind == "scribble")]
     stems = [*(STEMS[part] for part in parts), *(f"mapper_{kind}" for kind in gone)]
     for part in (*parts, *(f"mapper_{kind}" for kind in gone)):
         training.pop(NOTES.get(part, part), None)
         content.pop(SECTIONS.get(part, ""), None)
-    for stem in stems:
-        files.pop(f"{stem}.safetensors", None)
     kept = {kind: sizes for kind, sizes in drawings.items() if kind not in gone}
     content |= {"drawing_mappers": kept} if kept else {}
-    write_json(copy / CONFIG, {**content, "training": training, "files": files})
-    for stem in stems:
-        (copy / f"{stem}.safetensors").unlink(missing_ok=True)
+    remove_parts(copy, stems, {**content, "training": training})
 
 
 def set_classes(copy: Path, label_set: LabelSet) -> None:

@@ -12,7 +12,6 @@ whose shapes they take. Eq. 2 weighs clusters alike; this tells the rearranger w
 from __future__ import annotations
 
 import argparse
-import itertools
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,14 +24,12 @@ from torch import nn
 
 from sisgen.devices import pick_device
 from sisgen.engines.parts import complete, grow, render
-from sisgen.errors import TrainingError
 from sisgen.generators.discriminator import Discriminator, logistic_discriminator_loss, logistic_generator_loss
 from sisgen.generators.stylegan2 import StyleGAN2
 from sisgen.io.configs import read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.nets.layers import EqualLinear
 from sisgen.nets.reader import Reader, ReaderConfig
-from sisgen.nets.segmenter import Segmenter
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, StyleMemory
 from sisgen.shapes import drawing_size
@@ -50,16 +47,15 @@ from sisgen.train.descent import descend, rate_factor, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.fitting import carry_clusters, fit_generator, proxy_config, rearranger_config, start_rearranger
 from sisgen.train.judges import load_reader
-from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.loop import StepInfo, generator_for
-from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_labels, warp_maps
+from sisgen.train.proxies import WarpConfig, draw_ws, warp_maps
+from sisgen.train.rearranger_batches import Batch, BatchSource, ClassReaders, maps_of
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance, token_loss
 from sisgen.train.segmenter import load_segmenter
 from sisgen.types import Features, ProxyMask
 
 log = logging.getLogger(__name__)
 SHOWN = 8  # pictures in a sample grid
-DICE = 0.5  # of the loss of labels
 TOKEN_RATE = 10.0  # of the layers that predict prototypes, relative to all others: equalized ones learn that much more slowly
 
 
@@ -83,35 +79,6 @@ class RearrangerTrainConfig:
     reader_width: int = 16  # of the network that reads proxy masks from pictures
     bf16: bool = False
     warp: WarpConfig = field(default_factory=WarpConfig)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Style samples, their targets and, where it is known, the answer."""
-
-    ws: torch.Tensor  # [B, S, D]
-    steps: Mapping[int, Features]  # up to the fine resolution
-    image: torch.Tensor  # the style samples' pictures [B, 3, H, W]
-    own: torch.Tensor  # proxy masks of the style samples [B, K, h, w]
-    target: ProxyMask
-    grid: torch.Tensor  # of the warp [B, h, w, 2], or [B, H, W, 2] where there are classes
-    known: torch.Tensor  # bool [B]: the target is the own proxy mask, warped
-    labels: torch.Tensor | None  # classes of the target, int64 [B, H, W], where there are any
-
-
-@dataclass(frozen=True, slots=True)
-class ClassReaders:
-    """What tells the classes of samples, by their features, and of pictures; both stay as they are."""
-
-    segmenter: Segmenter
-    reader: Reader
-
-    def __post_init__(self) -> None:
-        known, seen = self.segmenter.config.num_labels, self.reader.config.num_labels
-        if known != seen:
-            raise TrainingError(
-                f"The model's segmenter and reader must know the same classes, but they know {known} and {seen}; train the reader again."
-            )
 
 
 class RearrangerTask:
@@ -140,8 +107,9 @@ class RearrangerTask:
         classes: ClassReaders | None = None,
         seed: int = 0,
     ) -> None:
-        self.config, self.classes = config, classes
+        self.config = config
         self.generator, self.clusters, self.rearranger, self.discriminator = generator, clusters, rearranger, discriminator
+        self.batches = BatchSource(generator, clusters, config.rearranger.fine_resolution, config.warp, classes)
         self.processes = Processes()
         device = clusters.tau.device
         with torch.random.fork_rng(devices=[]):
@@ -158,12 +126,6 @@ class RearrangerTask:
         self.d_optimizer = None
         if discriminator is not None:
             self.d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=5e-4, betas=(0.0, 0.99))
-        if classes is not None:
-            classes.segmenter.eval().requires_grad_(False)
-            classes.reader.eval().requires_grad_(False)
-            typical = [self._run(draw_ws(generator, [generator_for(0, i, stream=7)]))[0] for i in range(16)]
-            labels = torch.cat([self._classes(steps) for steps in typical])
-            self.class_weights = class_weights(labels, classes.segmenter.config.num_labels, 0.3).to(device)
 
     def networks(self) -> Mapping[str, nn.Module]:
         """Name everything that a snapshot holds."""
@@ -182,7 +144,7 @@ class RearrangerTask:
 
     def _step(self, info: StepInfo) -> dict[str, float]:
         set_rates(self.optimizer, self.rates, rate_factor(info.progress, 0.1))
-        batch = self._draw(info)
+        batch = self.batches.draw(info)
         reader_loss = self._teach_reader(batch)
 
         # Rearrange, refine, finish the picture.
@@ -201,9 +163,10 @@ class RearrangerTask:
         weights = self.config
         loss = weights.mask * mask + weights.picture * picture + weights.itself * itself + weights.tokens * tokens
         stats = {"mask": mask, "picture": picture, "self": itself, "tokens": tokens, "reader": reader_loss}
-        if self.classes is not None and batch.labels is not None:
-            stats["labels"] = label_loss(self.classes.reader(image.clamp(-1.1, 1.1)).float(), batch.labels, self.class_weights, DICE)
-            loss = loss + weights.labels * stats["labels"]
+        labels = self.batches.label_loss(image, batch)
+        if labels is not None:
+            loss = loss + weights.labels * labels
+            stats["labels"] = labels
         if self.discriminator is not None and info.step % self.config.adversarial_interval == 0:
             extra, adversarial = self._play(image, batch, info)
             loss = loss + weights.adversarial * ramp(info.progress, weights.adversarial_ramp) * adversarial
@@ -222,60 +185,13 @@ class RearrangerTask:
         for i in range(SHOWN):  # one at a time, for the sake of large pictures
             sources = [generator_for(1, i, stream=5)]
             shape_ws, style_ws = draw_ws(self.generator, sources), draw_ws(self.generator, sources)
-            (shape_steps, shape), (style_steps, style) = self._run(shape_ws), self._run(style_ws)
-            target = self.clusters(_maps(shape_steps))
-            own = self.clusters(_maps(style_steps)).probs
+            (shape_steps, shape), (style_steps, style) = self.batches.run(shape_ws), self.batches.run(style_ws)
+            target = self.clusters(maps_of(shape_steps))
+            own = self.clusters(maps_of(style_steps)).probs
             image = render(self, target, self._remember(style_ws, style_steps, own), style_ws)
             rows = [shape, paint_proxy(target.probs, size), style, image]
             columns.append(torch.cat([F.adaptive_avg_pool2d(row, size) for row in rows]).cpu())
         save_grid(path, to_uint8(torch.stack(columns, dim=1).flatten(0, 1).clamp(-1, 1)), SHOWN)
-
-    def _draw(self, info: StepInfo) -> Batch:
-        """Draw style samples and targets; a third of the targets are the own proxy masks, warped."""
-        sources = [generator_for(info.seed, i, stream=1) for i in info.sample_ids]
-        device = self.clusters.tau.device
-        with torch.no_grad():
-            ws, other_ws = draw_ws(self.generator, sources), draw_ws(self.generator, sources)
-            steps, image = self._run(ws)
-            other = self._run_to_clusters(other_ws) if self.classes is None else self._run_to_classes(other_ws)
-            own, theirs = self.clusters(_maps(steps)).probs, self.clusters(_maps(other)).probs
-            size = own.shape[-1] if self.classes is None else self.classes.segmenter.resolution
-            grid = warp_grid(sources, size, self.config.warp).to(device)
-            role = torch.tensor([i % 3 for i in info.sample_ids], device=device)
-            known, bent = role == 0, (role <= 1)[:, None, None, None]
-            target = torch.where(known[:, None, None, None], own, theirs)
-            target = torch.where(bent, warp_maps(target, grid), target)
-            labels = None
-            if self.classes is not None:
-                labels = torch.where(known[:, None, None], self._classes(steps), self._classes(other))
-                labels = torch.where(bent[:, 0], warp_labels(labels, grid), labels)
-        return Batch(ws, steps, image, own, ProxyMask(probs=target), grid, known, labels)
-
-    @torch.no_grad()
-    def _run(self, ws: torch.Tensor) -> tuple[dict[int, Features], torch.Tensor]:
-        """Features up to the fine resolution, or to that of classes, and the picture."""
-        largest = max(self.config.rearranger.fine_resolution, *self.clusters.config.sources)
-        steps = self.generator.hypercolumn(ws, largest=largest if self.classes is None else max(largest, self.classes.segmenter.resolution))
-        return {step.resolution: step for step in steps}, self.generator.tail(steps[-1], ws)
-
-    def _run_to_classes(self, ws: torch.Tensor) -> dict[int, Features]:
-        """As far as classes need."""
-        assert self.classes is not None
-        return {step.resolution: step for step in self.generator.hypercolumn(ws, largest=self.classes.segmenter.resolution)}
-
-    def _classes(self, steps: Mapping[int, Features]) -> torch.Tensor:
-        """Classes int64 [B, H, W] of samples."""
-        assert self.classes is not None
-        largest = self.classes.segmenter.resolution
-        return self.classes.segmenter.read([steps[size].map for size in sorted(steps) if size <= largest])
-
-    def _run_to_clusters(self, ws: torch.Tensor) -> dict[int, Features]:
-        """As far as the proxy mask needs."""
-        sources = sorted(self.clusters.config.sources)
-        steps = {sources[0]: self.generator.head(ws, sources[0])}
-        for before, size in itertools.pairwise(sources):
-            steps[size] = self.generator.advance(steps[before], ws, size)
-        return steps
 
     def _remember(self, ws: torch.Tensor, steps: Mapping[int, Features], own: torch.Tensor) -> StyleMemory:
         sizes = self.config.rearranger
@@ -345,10 +261,6 @@ def paint_proxy(probs: torch.Tensor, size: int) -> torch.Tensor:
     source = torch.Generator().manual_seed(3)
     colors = torch.rand(probs.shape[1], 3, generator=source).to(probs.device) * 2 - 1
     return F.interpolate(torch.einsum("bkhw,kc->bchw", probs, colors), size=(size, size), mode="nearest")
-
-
-def _maps(steps: Mapping[int, Features]) -> dict[int, torch.Tensor]:
-    return {size: step.map for size, step in steps.items()}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -27,7 +27,8 @@ from sisgen.train.fitting import fit_generator, proxy_config, rearranger_config,
 from sisgen.train.judges import load_reader
 from sisgen.train.loop import LoopConfig, StepInfo, load_newest_state, run_loop
 from sisgen.train.proxies import collect_labelled
-from sisgen.train.rearranger import ClassReaders, RearrangerTask, RearrangerTrainConfig, paint_proxy, ramp
+from sisgen.train.rearranger import RearrangerTask, RearrangerTrainConfig, paint_proxy, ramp
+from sisgen.train.rearranger_batches import ClassReaders
 from sisgen.train.rearranger_losses import cross_entropy, feature_distance
 from sisgen.train.segmenter import load_segmenter
 from sisgen.types import Features
@@ -178,9 +179,9 @@ def test_segmenter_and_reader_must_know_the_same_classes(complete: Path) -> None
 def test_classes_are_bent_with_the_shapes_that_they_are_of(complete: Path) -> None:
     segmenter = load_segmenter(complete)[0]
     task = make_task(complete, adversarial=False, classes=ClassReaders(segmenter, load_reader(complete)[0]))
-    task.clusters = fit_generator(task.generator, task.clusters.config, samples=64, segmenter=segmenter)
+    task.batches.clusters = fit_generator(task.generator, task.clusters.config, samples=64, segmenter=segmenter)
     info = StepInfo(step=0, sample_ids=tuple(range(96)), batch_size=96, images_seen=0, total_images=96, seed=0)
-    batch = task._draw(info)
+    batch = task.batches.draw(info)
     assert batch.labels is not None
     labels = F.interpolate(batch.labels[:, None].float(), size=batch.target.probs.shape[-2:], mode="nearest")[:, 0].long()
     for bent in ([i for i in range(96) if i % 3 <= 1], [i for i in range(96) if i % 3 == 2]):

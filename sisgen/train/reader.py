@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sisgen.data.cache import PortraitCache
-from sisgen.data.degrade import DegradeConfig, degrade
+from sisgen.data.degrade import DegradeConfig, degrade, recolor_parts
 from sisgen.data.portraits import PORTRAIT_LABELS
 from sisgen.devices import describe_device, pick_device
 from sisgen.errors import TrainingError
@@ -41,14 +41,14 @@ from sisgen.train.segmenter import load_segmenter
 from sisgen.types import LabelSet
 
 LEARNING_RATE = 3e-3
-PICTURE_STREAM = 42  # of `generator_for`
+PICTURE_STREAM, PARTS_STREAM = 42, 43  # of `generator_for`
 TYPICAL = 256  # held-out pairs; the class weights are taken from them
 SHOWN = 8  # pictures in a sample grid
 EMA_RAMP = 0.1  # early on, the half-life of the averaged weights is this share of the images seen
 DEGRADATIONS = {  # the judges are hardened differently, so that they do not fail alike
     "a": DegradeConfig(),
     "b": DegradeConfig(p_warp=0.75, elastic=0.03, p_color=0.6, color=0.4, p_blur=0.45, blur=2.2, p_noise=0.3, p_jpeg=0.4),
-    "live": DegradeConfig(),
+    "live": DegradeConfig(p_parts=0.75),
 }
 
 
@@ -136,7 +136,12 @@ class ReaderTask:
         pictures = self.pictures if info.progress >= self.config.ramp else None
         guessed = [] if pictures is None else [info.sample_ids[place] for place in info.second_half]
         known = [i for i in info.sample_ids if i not in guessed]
-        pairs = [self.source.train(known)] if known else []
+        pairs = []
+        if known:
+            shown, labels = (part.to(self.device) for part in self.source.train(known))
+            drawers = [generator_for(self.config.seed, i, PARTS_STREAM) for i in known]
+            strength = min(1.0, info.progress / self.config.ramp)
+            pairs.append((recolor_parts(shown, labels, drawers, self.config.degrade, strength), labels))
         if pictures is not None and guessed:
             drawn = draw_pictures(pictures, [generator_for(self.config.seed, i, PICTURE_STREAM) for i in guessed])
             drawn = F.interpolate(drawn.to(self.device), size=self.held[0].shape[-2:], mode="area")

@@ -33,10 +33,11 @@ class DrawingMapperConfig:
     resolution: int = 128  # side of the condition
     proxy_resolution: int = 64
     width: int = 48  # channels at 1/4 of the resolution; a third more below
+    blocks: int = 2  # at each of 1/8, 1/16 and 1/32 on the way down
     completes: bool = False  # for scribbles: gives the classes of the whole picture, instead of its clusters
 
     def __post_init__(self) -> None:
-        for name, most in (("channels", 256), ("num_clusters", 8192), ("width", 1024)):
+        for name, most in (("channels", 256), ("num_clusters", 8192), ("width", 1024), ("blocks", 16)):
             value = getattr(self, name)
             if not 1 <= value <= most:
                 raise InputError(f"A drawing mapper's {name} must be in 1..{most}, but it is {value}; correct the config.")
@@ -95,7 +96,7 @@ class DrawingMapper(nn.Module):
         self.stem = nn.Conv2d(config.channels * 16, width, 1)  # of the space-to-depth by 4
         self.local = Block(width)
         self.downs = nn.ModuleList(nn.Conv2d(width if i == 0 else below, below, 3, stride=2, padding=1) for i in range(3))
-        self.levels = nn.ModuleList(nn.Sequential(Block(below), Block(below)) for _ in range(3))
+        self.levels = nn.ModuleList(nn.Sequential(*(Block(below) for _ in range(config.blocks))) for _ in range(3))
         self.context = nn.Linear(below, below)
         self.ups = nn.ModuleList([Up(below, below), Up(below, below), Up(below, width)])
         self.norm = group_norm(width)

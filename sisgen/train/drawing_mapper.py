@@ -185,9 +185,11 @@ class DrawingMapperTask:
 
     def _complete(self, logits: torch.Tensor, pairs: DrawnPairs) -> dict[str, torch.Tensor]:
         """Take one step towards the classes of the whole picture."""
-        loss = label_loss(logits, pairs.labels, self.weights, self.config.dice)
+        drawn = pairs.drawings.amax(dim=1) > 0.5  # taken at its word, whatever the mapper says
+        asked = pairs.labels.masked_fill(drawn, -1)
+        loss = label_loss(logits, asked, self.weights, self.config.dice)
         descend(loss, self.optimizer, self.mapper.parameters(), self.processes)
-        return {"labels": loss.detach(), "accuracy": (logits.argmax(dim=1) == pairs.labels).float().mean()}
+        return {"labels": loss.detach(), "accuracy": (logits.argmax(dim=1) == asked)[~drawn].float().mean()}
 
     @torch.no_grad()
     def save_samples(self, path: Path) -> None:
@@ -274,7 +276,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what only this trainer takes."""
     parser.add_argument("--kind", choices=DRAWING_KINDS, required=True, help="what it reads")
     parser.add_argument("--model", type=Path, required=True, help="whole model folder; the mapper is written there")
-    parser.add_argument("--width", type=int, default=48, help="channels of the mapper (default: 48)")
+    parser.add_argument("--width", type=int, help="channels of the mapper (default: as in the model's own, or 48)")
+    words = "residual blocks of each of the mapper's coarser levels (default: as in the model's own, or 2)"
+    parser.add_argument("--blocks", type=int, help=words)
     parser.add_argument("--fresh", action="store_true", help="start anew, whatever the model folder holds")
     parser.add_argument("--lr", type=float, default=LEARNING_RATE, help="learning rate; lower for one that goes on (default: %(default)s)")
     words = "share of the run before pictures count; 0 for a mapper that goes on (default: %(default)s)"
@@ -297,6 +301,7 @@ def main(args: argparse.Namespace) -> int:
         device,
         network=network,
         width=args.width,
+        blocks=args.blocks,
         fresh=args.fresh,
         seed=args.seed,
         lr=args.lr,
@@ -316,7 +321,8 @@ def open_drawing_mapper(
     device: torch.device,
     *,
     network: Path | None = None,
-    width: int = 48,
+    width: int | None = None,
+    blocks: int | None = None,
     fresh: bool = False,
     seed: int = 0,
     lr: float = LEARNING_RATE,
@@ -330,7 +336,8 @@ def open_drawing_mapper(
         kind: one of `DRAWING_KINDS`.
         device: where to train.
         network: folder of the edge network for "hed", of the depth network for "depth"; `None` goes without.
-        width: channels of the mapper.
+        width: channels of the mapper; `None` takes the model's own, or else the usual.
+        blocks: residual blocks of each of its coarser levels; `None` as for `width`.
         fresh: start anew, whatever the folder holds.
         seed: of the weights.
         lr: learning rate at its highest.
@@ -342,12 +349,14 @@ def open_drawing_mapper(
     """
     pipe = Pipeline.from_pretrained(model, device=str(device))
     source = DrawingSource(kind=kind, num_labels=len(pipe.labels), network=_load_network(kind, network, device))
+    own = pipe.config.drawing_mappers.get(kind, DrawingMapperConfig())
     sizes = DrawingMapperConfig(
         channels=source.channels,
         num_clusters=pipe.config.proxy.num_clusters,
         resolution=pipe.drawing_size,
         proxy_resolution=pipe.config.proxy.resolution,
-        width=width,
+        width=own.width if width is None else width,
+        blocks=own.blocks if blocks is None else blocks,
         completes=kind == "scribble",
     )
     with torch.random.fork_rng(devices=[]):
@@ -359,7 +368,7 @@ def open_drawing_mapper(
     segmenter = load_segmenter(model)[0].to(device) if kind == "scribble" else None
     config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, lr=lr, stage_two=stage_two)
     if kind == "scribble":
-        config = replace(config, composed=0.7, repeats=6)
+        config = replace(config, composed=0.5, repeats=6)
     return DrawingMapperTask(config, pipe.engine, mapper, source, pipe.labels, segmenter, pictures)
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -36,6 +38,13 @@ def test_strokes_are_taken_at_their_word() -> None:
     labels = mapper.complete(drawing)
     assert bool((labels[:, 4:6, 3:20] == 0).all()) and bool((labels[:, 20:22, 8:30] == 2).all())
     assert torch.equal(labels[:, 24:], mapper(drawing).argmax(dim=1)[:, 24:])
+
+
+def test_more_blocks_make_its_coarser_levels_deeper() -> None:
+    deep = DrawingMapper(replace(TINY, blocks=4))
+    assert [len(level) for level in deep.levels] == [4, 4, 4]
+    assert [len(level) for level in DrawingMapper(TINY).levels] == [2, 2, 2]
+    assert deep(torch.rand(1, 1, 32, 32)).shape == (1, 5, 16, 16)
 
 
 def test_every_weight_learns_and_a_line_is_seen_everywhere() -> None:
@@ -79,6 +88,7 @@ def test_it_is_light_enough_for_the_live_path(channels: int) -> None:
         ({"channels": 0}, "channels must be in 1..256"),
         ({"num_clusters": 10**6}, "num_clusters must be in"),
         ({"width": 0}, "width must be in"),
+        ({"blocks": 0}, "blocks must be in 1..16"),
         ({"resolution": 128, "proxy_resolution": 48}, "1, 2 or 4 times"),
     ],
 )

@@ -17,7 +17,7 @@ from sisgen.pipeline import Pipeline
 from sisgen.proxy.drawing_mapper import DRAWING_KINDS
 from sisgen.train.drawing_mapper import DrawingMapperTask, open_drawing_mapper
 from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
-from sisgen.train.loop import LoopConfig, StepInfo, load_newest_state, run_loop
+from sisgen.train.loop import LoopConfig, StepInfo, generator_for, load_newest_state, run_loop
 
 
 def make_task(folder: Path, kind: str) -> DrawingMapperTask:
@@ -50,8 +50,6 @@ def test_every_kind_learns_and_pictures_come_in_the_second_stage(complete: Path,
 
 @pytest.mark.parametrize("kind", ["scribble", "sketch"])
 def test_a_pair_depends_on_its_own_id_alone(complete: Path, kind: str) -> None:
-    from sisgen.train.loop import generator_for
-
     task = make_task(complete, kind)
     whole = task._draw(
         task._samples([generator_for(0, i) for i in (5, 6, 7)]),
@@ -69,7 +67,7 @@ def test_a_pair_depends_on_its_own_id_alone(complete: Path, kind: str) -> None:
 
 def test_scribbles_learn_to_be_completed_without_a_picture(complete: Path) -> None:
     task = make_task(complete, "scribble")
-    assert task.mapper.config.completes and task.config.composed == 0.7
+    assert task.mapper.config.completes and task.config.composed == 0.5
     fixed = StepInfo(step=0, sample_ids=tuple(range(10**6, 10**6 + 8)), batch_size=8, images_seen=0, total_images=8, seed=0)
     before = task.step(fixed)
     stats = [task.step(info(step, 8)) for step in range(8)]
@@ -78,9 +76,19 @@ def test_scribbles_learn_to_be_completed_without_a_picture(complete: Path) -> No
     assert all(line.keys() == {"labels", "accuracy"} and all(map(math.isfinite, line.values())) for line in stats)
 
 
-def test_scribbles_of_composed_masks_show_classes_where_no_sample_has_them(complete: Path) -> None:
-    from sisgen.train.loop import generator_for
+def test_what_was_drawn_teaches_the_completion_nothing(complete: Path) -> None:
+    losses = []
+    for change in (0.0, 50.0):
+        task = make_task(complete, "scribble")
+        samples = task._samples([generator_for(0, i) for i in range(2)])
+        pairs = task._draw(samples, [generator_for(0, i, 9) for i in range(2)], [False] * 2, [False] * 2)
+        drawn = pairs.drawings.amax(dim=1, keepdim=True)
+        assert 0 < float(drawn.mean()) < 1
+        losses.append(float(task._complete(task.mapper(pairs.drawings) + change * drawn * pairs.drawings.flip(1), pairs)["labels"]))
+    assert losses[0] == losses[1]
 
+
+def test_scribbles_of_composed_masks_show_classes_where_no_sample_has_them(complete: Path) -> None:
     task = make_task(complete, "scribble")
     samples = task._samples([generator_for(0, i) for i in range(4)])
     pairs = task._draw(samples, [generator_for(0, i, 9) for i in range(4)], [False] * 4, [True, True, False, False])
@@ -102,8 +110,6 @@ class Flat:
 
 
 def test_half_of_the_scribbles_are_drawn_over_training_pictures(complete: Path) -> None:
-    from sisgen.train.loop import generator_for
-
     mixed = make_task(complete, "scribble")
     mixed.pictures = Flat()
     samples = mixed._samples([generator_for(0, i) for i in range(12)])
@@ -160,7 +166,7 @@ def test_the_command_writes_mappers_that_the_pipeline_reads(complete: Path, tmp_
 
     # Warm: the same command in another folder goes on from what is there.
     before = pipe.engine.drawing_mappers["hed"].state_dict()
-    task = open_drawing_mapper(model, "hed", torch.device("cpu"), width=8, seed=9)
+    task = open_drawing_mapper(model, "hed", torch.device("cpu"), seed=9)
     assert all(torch.equal(value, before[name]) for name, value in task.mapper.state_dict().items())
 
     # Another run's folder, a network that is not there.

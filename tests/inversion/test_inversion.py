@@ -105,11 +105,12 @@ def test_the_layout_is_the_photographs_own_where_the_reader_is_at_home(photo_pip
     sample = photo_pipeline(seeds=[3]).images.clamp(-1, 1)
     reader = photo_pipeline.engine.reader
     labels, source = read_layout(reader, sample, sample)
-    assert source == "photo" and torch.equal(labels, reader.read(sample))
+    careful = reader.read_carefully(sample).argmax(dim=1)
+    assert source == "photo" and torch.equal(labels, careful)
     strange = torch.where(torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0)) < 0.5, -1.0, 1.0).expand(1, 3, 32, 32)
     if float((reader.read(strange) == reader.read(sample)).float().mean()) < 0.6:
         labels, source = read_layout(reader, strange, sample)
-        assert source == "reconstruction" and torch.equal(labels, reader.read(sample))
+        assert source == "reconstruction" and torch.equal(labels, careful)
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {

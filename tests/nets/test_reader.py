@@ -20,6 +20,19 @@ def test_a_picture_reads_the_same_alone_and_in_a_batch() -> None:
     assert torch.allclose(reader(images)[2:3], reader(images[2:3]), atol=1e-5)
 
 
+def test_a_careful_look_is_the_mean_of_several_and_takes_mirror_images_for_what_they_are() -> None:
+    torch.manual_seed(0)
+    reader, images = Reader(ReaderConfig(num_labels=3, width=4)).eval(), torch.rand(2, 3, 64, 64) * 2 - 1
+    probs = reader.read_carefully(images)
+    assert probs.shape == (2, 3, 64, 64) and torch.allclose(probs.sum(dim=1), torch.ones(2, 64, 64), atol=1e-5)
+    assert torch.allclose(reader.read_carefully(images.flip(3)), probs.flip(3), atol=1e-5)
+    assert not torch.allclose(probs, reader(images).softmax(dim=1), atol=1e-3)
+    light = Reader(ReaderConfig(num_labels=3, width=4, most=32)).eval()
+    assert light.read_carefully(images).shape == (2, 3, 32, 32)
+    with pytest.raises(InputError, match="multiples of 16"):
+        reader.read_carefully(images[:, :, :30])
+
+
 def test_live_preset_is_light() -> None:
     assert count_macs(Reader(preset("live", 12)), 128) <= 0.25e9
 

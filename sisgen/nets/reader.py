@@ -211,15 +211,15 @@ class Reader(nn.Module):
             float [B, L, H, W], at most `config.most` a side.
         """
         images = self.shrink(images)
-        size, total = images.shape[-2:], 0.0
+        size, looks = images.shape[-2:], []
         for factor in SIZES:
             sides = [round(side * factor / MULTIPLE) * MULTIPLE for side in size]
             scaled = F.interpolate(images, size=sides, mode="bicubic", align_corners=False).clamp(-1, 1)
             for mirrored in (False, True):
                 probs = self._logits(scaled.flip(3) if mirrored else scaled).softmax(dim=1)
                 probs = probs.flip(3) if mirrored else probs
-                total = total + F.interpolate(probs, size=size, mode="bilinear", align_corners=False)
-        return total / (2 * len(SIZES))
+                looks.append(F.interpolate(probs, size=size, mode="bilinear", align_corners=False))
+        return torch.stack(looks).mean(dim=0)
 
 
 def count_macs(reader: nn.Module, size: int) -> int:

@@ -139,9 +139,10 @@ class ReaderTask:
         pairs = []
         if known:
             shown, labels = (part.to(self.device) for part in self.source.train(known))
-            drawers = [generator_for(self.config.seed, i, PARTS_STREAM) for i in known]
-            strength = min(1.0, info.progress / self.config.ramp)
-            pairs.append((recolor_parts(shown, labels, drawers, self.config.degrade, strength), labels))
+            if self.pictures is not None:  # they show colours that samples do not
+                drawers = [generator_for(self.config.seed, i, PARTS_STREAM) for i in known]
+                shown = recolor_parts(shown, labels, drawers, self.config.degrade, min(1.0, info.progress / self.config.ramp))
+            pairs.append((shown, labels))
         if pictures is not None and guessed:
             drawn = draw_pictures(pictures, [generator_for(self.config.seed, i, PICTURE_STREAM) for i in guessed])
             drawn = F.interpolate(drawn.to(self.device), size=self.held[0].shape[-2:], mode="area")

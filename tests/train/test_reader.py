@@ -86,6 +86,19 @@ def test_only_sure_pixels_of_pictures_count(tmp_path: Path) -> None:
     assert bool((unsure._data(replace(late, images_seen=0))[1] >= 0).all())  # early on there are pairs alone
 
 
+def test_parts_change_their_colours_where_pictures_are_to_be_read() -> None:
+    late = StepInfo(step=9, sample_ids=(4, 5, 6, 7), batch_size=4, images_seen=36, total_images=40, seed=0)
+    painted = task()
+    painted.config = replace(painted.config, degrade=DegradeConfig(p_parts=1, parts=1))
+    flat, labels = painted._data(late)
+    assert torch.equal(flat, painted.source.train(late.sample_ids)[0])
+    painted.pictures = Faded()
+    images, held = painted._data(late)
+    assert torch.equal(held[:2], labels[2:]) and not bool(torch.isclose(images[:2], flat[2:], atol=1e-3).all(dim=(1, 2, 3)).any())
+    early, _ = painted._data(replace(late, images_seen=0))
+    assert torch.equal(early, flat)  # they come in with the other degradations
+
+
 def test_resumes_bit_for_bit(tmp_path: Path) -> None:
     whole, first, second = task(), task(), task()
     run_loop(whole, LoopConfig(out=tmp_path / "whole", images=16, batch=4))

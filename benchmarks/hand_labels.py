@@ -25,7 +25,6 @@ from sisgen.train.evaluation.stages import STYLE_SEEDS as FREEFORM_SEEDS
 MASK_SEEDS = 4_000_001_000
 STYLE_SEEDS = 4_100_001_000
 NUM = 20
-TRUNCATION = 0.7  # of `sisgen evaluate`
 FREEFORM = Path("examples/freeform")
 
 
@@ -63,7 +62,7 @@ def draw_freeform(pipe: Pipeline) -> Iterator[tuple[str, torch.Tensor]]:
     """Draw the free-form masks as `sisgen evaluate` does; name and picture [1, 3, H, W] of each."""
     for i, mask in enumerate(read_freeform(FREEFORM, pipe.labels, pipe.resolution)):
         condition = mask_condition(mask.labels.numpy(), pipe.labels, pipe.resolution)
-        yield mask.name, pipe(condition, seeds=[FREEFORM_SEEDS + i], truncation=TRUNCATION).images
+        yield mask.name, pipe(condition, seeds=[FREEFORM_SEEDS + i]).images
 
 
 def score_samples(pipe: Pipeline, folder: Path) -> None:

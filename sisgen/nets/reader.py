@@ -19,7 +19,7 @@ from sisgen.shapes import check_shape
 
 MAX_WIDTH = 512
 MULTIPLE = 16
-SIZES = (1.0, 1.125, 1.25)  # of a picture that is looked at carefully, relative to its own; of larger ranges on validation
+SIZES = (1.0, 1.125, 1.25)  # of a picture that is looked at carefully, relative to its own; chosen on validation among wider ranges
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -189,7 +189,8 @@ class DrawingMapperTask:
         asked = pairs.labels.masked_fill(drawn, -1)
         loss = label_loss(logits, asked, self.weights, self.config.dice)
         descend(loss, self.optimizer, self.mapper.parameters(), self.processes)
-        return {"labels": loss.detach(), "accuracy": (logits.argmax(dim=1) == asked)[~drawn].float().mean()}
+        right = (logits.argmax(dim=1) == asked).sum() / (asked >= 0).sum().clamp_min(1)
+        return {"labels": loss.detach(), "accuracy": right}
 
     @torch.no_grad()
     def save_samples(self, path: Path) -> None:

@@ -45,6 +45,11 @@ def label_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor
         labels: int64 [B, H, W]; -1 is left out.
         weights: float [L].
         dice: weight of the Dice term.
+
+    Returns:
+        A scalar; 0 where no label counts.
     """
+    if not bool((labels >= 0).any()):
+        return logits.sum() * 0
     entropy = F.cross_entropy(logits, labels, weight=weights, ignore_index=-1)
     return entropy + dice * soft_dice(logits, labels) if dice else entropy

@@ -20,6 +20,13 @@ def test_perfect_logits_cost_nothing_and_unpainted_counts_nowhere() -> None:
     assert float(label_loss(logits, labels, torch.ones(3), 0.5)) < 1e-4
 
 
+def test_labels_that_are_all_left_out_cost_and_teach_nothing() -> None:
+    logits = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    loss = label_loss(logits, torch.full((2, 4, 4), -1), torch.ones(3), 0.5)
+    loss.backward()
+    assert float(loss) == 0 and logits.grad is not None and not bool(logits.grad.any())
+
+
 def test_dice_of_wrong_logits_is_high() -> None:
     labels = torch.zeros(1, 8, 8, dtype=torch.int64)
     wrong = torch.tensor([-50.0, 50.0])[None, :, None, None].expand(1, 2, 8, 8)

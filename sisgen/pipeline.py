@@ -39,7 +39,7 @@ from sisgen.types import Condition, LabelSet, Result
 
 MAX_STEPS = 1000  # of a refinement, or of the search for a text's direction
 TUNE_STEPS = 80  # of pivotal tuning
-TRUST = 0.8  # of an exemplar in its labels: they alone (1) agree a little better on validation, and have nothing but classes
+TRUST = 0.8  # of an exemplar in its labels; 1 agrees 0.4 points better on validation, but takes nothing along beside classes
 
 
 class Pipeline:

@@ -16,11 +16,11 @@ import torch
 from sisgen.conditions.mask import mask_condition
 from sisgen.io.images import save_png, to_uint8
 from sisgen.io.labels import read_labels
-from sisgen.metrics.segmentation import confusion_matrix, score
 from sisgen.pipeline import Pipeline
 from sisgen.train.evaluation.freeform import read_freeform
 from sisgen.train.evaluation.meters import StageMeter
 from sisgen.train.evaluation.stages import STYLE_SEEDS as FREEFORM_SEEDS
+from sisgen.train.evaluation.subject import PipelineSubject
 
 MASK_SEEDS = 4_000_001_000
 STYLE_SEEDS = 4_100_001_000
@@ -60,9 +60,9 @@ def draw_samples(pipe: Pipeline) -> Iterator[tuple[str, torch.Tensor]]:
 
 def draw_freeform(pipe: Pipeline) -> Iterator[tuple[str, torch.Tensor]]:
     """Draw the free-form masks as `sisgen evaluate` does; name and picture [1, 3, H, W] of each."""
+    subject = PipelineSubject(pipe)
     for i, mask in enumerate(read_freeform(FREEFORM, pipe.labels, pipe.resolution)):
-        condition = mask_condition(mask.labels.numpy(), pipe.labels, pipe.resolution)
-        yield mask.name, pipe(condition, seeds=[FREEFORM_SEEDS + i]).images
+        yield mask.name, subject.from_masks(mask.labels[None], [FREEFORM_SEEDS + i])
 
 
 def score_samples(pipe: Pipeline, folder: Path) -> None:
@@ -82,7 +82,7 @@ def score_freeform(pipe: Pipeline, folder: Path) -> None:
     for mask in read_freeform(FREEFORM, pipe.labels, pipe.resolution):
         read = torch.from_numpy(read_labels(folder / f"{mask.name}.png", pipe.labels)).long()[None]
         whole.add(mask.labels[None], read)
-        values.append(100 * score(confusion_matrix(mask.changed()[None], read, len(pipe.labels))).miou)
+        values.append(100 * mask.agreement(read))
         print(f"{mask.name} {values[-1]:.1f}")
     changed = sum(values) / len(values)
     print(f"{len(values)} results, IoU of the changed parts {changed:.1f}, mIoU of the whole {whole.report()['miou']:.1f}")

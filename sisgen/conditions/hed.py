@@ -18,6 +18,7 @@ from sisgen.hub.hed import find_edges, find_hed
 from sisgen.nets.edges import SMALLEST, load_edges
 from sisgen.nets.hed import load_hed
 from sisgen.nets.lines import luminance
+from sisgen.nets.looks import mean_of_looks
 from sisgen.types import Condition
 
 DETECTORS = ("hed", "edges")
@@ -60,15 +61,13 @@ def read_carefully(net: Contours, images: torch.Tensor) -> torch.Tensor:
     mappers did when they learned.
     """
     height, width = images.shape[-2:]
-    found = []
+    scaled = []
     for factor in SIZES:
         size = (round(factor * height), round(factor * width))
         if factor < 1 and min(size) < SMALLEST:
             continue
-        seen = images if factor == 1 else F.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
-        both = (net.read(seen) + net.read(seen.flip(3)).flip(3)) / 2
-        found.append(both if factor == 1 else F.interpolate(both, size=(height, width), mode="bilinear", align_corners=False))
-    return torch.stack(found).mean(dim=0)
+        scaled.append(images if factor == 1 else F.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False))
+    return mean_of_looks(net.read, scaled, (height, width))
 
 
 def load_detector(device: torch.device | str = "cpu", *, prefer: str | None = None, report: Report | None = None) -> Detector:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-MOST_PARTS = 256  # classes of a label set
 BLUR_RADIUS = 4  # pixels either side that a blur kernel covers
 JPEG_TABLE = (
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -112,7 +111,12 @@ def recolor(images: torch.Tensor, u: torch.Tensor, config: DegradeConfig) -> tor
 
 
 def recolor_parts(
-    images: torch.Tensor, labels: torch.Tensor, generators: Sequence[torch.Generator], config: DegradeConfig, strength: float = 1.0
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    num_labels: int,
+    generators: Sequence[torch.Generator],
+    config: DegradeConfig,
+    strength: float = 1.0,
 ) -> torch.Tensor:
     """Give some classes of some pictures other light, colour and contrast, so that a reader goes by shape and place as well.
 
@@ -121,6 +125,7 @@ def recolor_parts(
     Args:
         images: float [B, 3, H, W] in [-1, 1].
         labels: int64 [B, H, W]; -1 keeps its colours.
+        num_labels: L.
         generators: one a sample, on the CPU.
         config: how often and how far.
         strength: factor of the chance per sample, in [0, 1].
@@ -128,20 +133,24 @@ def recolor_parts(
     Returns:
         Pictures clipped to [-1, 1].
     """
-    count = int(labels.max()) + 1
-    u = draw(generators, 1 + 6 * MOST_PARTS, device=images.device)
-    chosen = torch.nonzero(u[:, 0] < config.p_parts * strength)[:, 0].tolist()
-    images = images.clone()
-    for i in chosen:
-        for label, v in zip(range(count), u[i, 1:].reshape(MOST_PARTS, 6)):
-            mask = (labels[i] == label).float()
-            if v[0] >= config.parts or not bool(mask.any()):
-                continue
-            mean = (images[i] * mask).sum(dim=(1, 2), keepdim=True) / mask.sum()
-            change = spread(v[1], config.part_color) + spread(v[2:5], config.part_color / 2)[:, None, None]
-            contrast = torch.exp(spread(v[5], config.part_color))
-            images[i] += mask * (change + (contrast - 1) * (images[i] - mean))
-    return images.clamp(-1, 1)
+    u = draw(generators, 1 + 6 * num_labels, device=images.device)
+    by_class = u[:, 1:].reshape(-1, num_labels, 6)
+    changes = (u[:, :1] < config.p_parts * strength) & (by_class[:, :, 0] < config.parts)  # [B, L]
+
+    # Every class keeps its mean but for the change of light and colour; contrast is about that mean.
+    index = labels.flatten(1).clamp_min(0)[:, None].expand(-1, 3, -1)  # [B, 3, HW]
+    known = (labels.flatten(1) >= 0)[:, None]
+    flat = images.flatten(2)
+    sums, sizes = flat.new_zeros(2, len(u), 3, num_labels)
+    sums.scatter_add_(2, index, flat * known)
+    sizes.scatter_add_(2, index, known.expand_as(flat).to(flat))
+    means = sums / sizes.clamp_min(1)  # [B, 3, L]
+    shift = spread(by_class[:, :, 1:2], config.part_color) + spread(by_class[:, :, 2:5], config.part_color / 2)  # [B, L, 3]
+    contrast = torch.exp(spread(by_class[:, :, 5], config.part_color))[:, None]  # [B, 1, L]
+    gain = torch.where(changes[:, None], contrast, 1.0).expand_as(means)
+    offset = torch.where(changes[:, None], shift.transpose(1, 2) + (1 - contrast) * means, 0.0)
+    changed = flat * gain.gather(2, index) + offset.gather(2, index)
+    return torch.where(known, changed, flat).view_as(images).clamp(-1, 1)
 
 
 def blur(images: torch.Tensor, sigmas: torch.Tensor) -> torch.Tensor:

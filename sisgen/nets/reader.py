@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sisgen.errors import InputError
+from sisgen.nets.looks import mean_of_looks
 from sisgen.shapes import check_shape
 
 MAX_WIDTH = 512
@@ -211,15 +212,12 @@ class Reader(nn.Module):
             float [B, L, H, W], at most `config.most` a side.
         """
         images = self.shrink(images)
-        size, looks = images.shape[-2:], []
+        height, width = images.shape[-2:]
+        scaled = []
         for factor in SIZES:
-            sides = [round(side * factor / MULTIPLE) * MULTIPLE for side in size]
-            scaled = F.interpolate(images, size=sides, mode="bicubic", align_corners=False).clamp(-1, 1)
-            for mirrored in (False, True):
-                probs = self._logits(scaled.flip(3) if mirrored else scaled).softmax(dim=1)
-                probs = probs.flip(3) if mirrored else probs
-                looks.append(F.interpolate(probs, size=size, mode="bilinear", align_corners=False))
-        return torch.stack(looks).mean(dim=0)
+            size = [round(side * factor / MULTIPLE) * MULTIPLE for side in (height, width)]
+            scaled.append(F.interpolate(images, size=size, mode="bicubic", align_corners=False).clamp(-1, 1))
+        return mean_of_looks(lambda seen: self._logits(seen).softmax(dim=1), scaled, (height, width))
 
 
 def count_macs(reader: nn.Module, size: int) -> int:

@@ -26,6 +26,7 @@ from sisgen.errors import TrainingError
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.io.labels import color_labels
 from sisgen.metrics.segmentation import ConfusionMeter, SegmentationScore
+from sisgen.nets.looks import mean_of_looks
 from sisgen.nets.reader import PRESETS, Reader, ReaderConfig, preset
 from sisgen.train.checkpoints import load_generator, load_part
 from sisgen.train.command import finish, start
@@ -110,8 +111,7 @@ class ReaderTask:
         # Data: what happens to a sample hangs on its id alone.
         images, labels = self._data(info)
         generators = [generator_for(self.config.seed, i) for i in info.sample_ids]
-        strength = min(1.0, info.progress / self.config.ramp)
-        images, labels = degrade(images, labels, generators, self.config.degrade, strength)
+        images, labels = degrade(images, labels, generators, self.config.degrade, self._strength(info))
 
         # One step at this moment's learning rate.
         rise = risen(info.images_seen, info.batch_size, self.config.warmup)
@@ -130,6 +130,10 @@ class ReaderTask:
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         return {"loss": float(self.processes.average(loss)), "accuracy": float(self.processes.average(accuracy))}
 
+    def _strength(self, info: StepInfo) -> float:
+        """How far degradations have come in, in [0, 1]."""
+        return min(1.0, info.progress / self.config.ramp)
+
     @torch.no_grad()
     def _data(self, info: StepInfo) -> tuple[torch.Tensor, torch.Tensor]:
         """Pairs; once degradations are all there, half of them are pictures as the averaged reader labels them, -1 where it is not sure."""
@@ -141,14 +145,14 @@ class ReaderTask:
             shown, labels = (part.to(self.device) for part in self.source.train(known))
             if self.pictures is not None:  # they show colours that samples do not
                 drawers = [generator_for(self.config.seed, i, PARTS_STREAM) for i in known]
-                shown = recolor_parts(shown, labels, drawers, self.config.degrade, min(1.0, info.progress / self.config.ramp))
+                shown = recolor_parts(shown, labels, len(self.label_set), drawers, self.config.degrade, self._strength(info))
             pairs.append((shown, labels))
         if pictures is not None and guessed:
             drawn = draw_pictures(pictures, [generator_for(self.config.seed, i, PICTURE_STREAM) for i in guessed])
             drawn = F.interpolate(drawn.to(self.device), size=self.held[0].shape[-2:], mode="area")
-            probs = self.average(drawn).softmax(dim=1) + self.average(drawn.flip(3)).softmax(dim=1).flip(3)
+            probs = mean_of_looks(lambda seen: self.average(seen).softmax(dim=1), [drawn], (drawn.shape[-2], drawn.shape[-1]))
             most, labels = probs.max(dim=1)
-            pairs.append((drawn, torch.where(most > 2 * self.config.sure, labels, -1)))
+            pairs.append((drawn, torch.where(most > self.config.sure, labels, -1)))
         images, labels = (torch.cat([part.to(self.device) for part in parts]) for parts in zip(*pairs))
         return images, labels
 

@@ -35,16 +35,16 @@ def test_parts_get_colours_of_their_own() -> None:
     labels = torch.full((6, 32, 32), -1)
     labels[:, 4:12], labels[:, 12:24] = 0, 1
     images = torch.zeros(6, 3, 32, 32)
-    out = recolor_parts(images, labels, sources(range(6)), DegradeConfig(p_parts=1, parts=1))
+    out = recolor_parts(images, labels, 2, sources(range(6)), DegradeConfig(p_parts=1, parts=1))
     assert torch.equal(out[:, :, labels[0] < 0], images[:, :, labels[0] < 0])
     tops, bottoms = out[:, :, 8, 8], out[:, :, 16, 8]
     assert float((tops - bottoms).abs().amax(dim=1).min()) > 0.02  # each its own
     assert torch.equal(out[:, :, 4:12], tops[:, :, None, None].expand(-1, -1, 8, 32))  # a flat part stays flat
-    alone = recolor_parts(images[2:3], labels[2:3], sources(range(2, 3)), DegradeConfig(p_parts=1, parts=1))
+    alone = recolor_parts(images[2:3], labels[2:3], 2, sources(range(2, 3)), DegradeConfig(p_parts=1, parts=1))
     assert torch.equal(out[2:3], alone)
     for never in (DegradeConfig(), DegradeConfig(p_parts=1, parts=0)):
-        assert torch.equal(recolor_parts(images, labels, sources(range(6)), never), images)
-    assert torch.equal(recolor_parts(images, labels, sources(range(6)), DegradeConfig(p_parts=1), strength=0), images)
+        assert torch.equal(recolor_parts(images, labels, 2, sources(range(6)), never), images)
+    assert torch.equal(recolor_parts(images, labels, 2, sources(range(6)), DegradeConfig(p_parts=1), strength=0), images)
 
 
 def test_identity_warp() -> None:

@@ -58,6 +58,10 @@ class FreeformMask:
         counts = torch.bincount(self.labels[different], minlength=len(PORTRAIT_LABELS))
         return torch.where(different & (counts >= LEAST * self.labels.numel())[self.labels], self.labels, -1)
 
+    def agreement(self, read: torch.Tensor) -> float:
+        """Score labels int64 [1, H, W] of its picture where it counts: the mean IoU of its classes, in [0, 1]."""
+        return score(confusion_matrix(self.changed()[None], read, len(PORTRAIT_LABELS))).miou
+
 
 def read_freeform(folder: Path, label_set: LabelSet, size: int) -> list[FreeformMask]:
     """Read a folder of free-form masks and render what they were painted over.
@@ -150,7 +154,7 @@ class _Tally:
     """What one method adds up."""
 
     def __init__(self, labels: LabelSet, judge: Reader) -> None:
-        self.judge, self.names = judge, labels.names
+        self.judge = judge
         self.changed, self.whole = StageMeter(labels.names), StageMeter(labels.names)
         self.values: list[float] = []
         self.seconds = 0.0
@@ -159,10 +163,9 @@ class _Tally:
     def add(self, mask: FreeformMask, picture: torch.Tensor, seconds: float) -> tuple[torch.Tensor, float]:
         """Count one picture; give what the judge reads in it, and its score in [0, 1]."""
         read = self.judge.read(picture.to(next(self.judge.parameters()).device)).cpu()
-        reference = mask.changed()[None]
-        self.changed.add(reference, read)
+        self.changed.add(mask.changed()[None], read)
         self.whole.add(mask.labels[None], read)
-        self.values.append(score(confusion_matrix(reference, read, len(self.names))).miou)
+        self.values.append(mask.agreement(read))
         self.seconds += seconds
         return read, self.values[-1]
 

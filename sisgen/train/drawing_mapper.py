@@ -187,7 +187,7 @@ class DrawingMapperTask:
         """Take one step towards the classes of the whole picture."""
         drawn = pairs.drawings.amax(dim=1) > 0.5  # taken at its word, whatever the mapper says
         asked = pairs.labels.masked_fill(drawn, -1)
-        loss = label_loss(logits, asked, self.weights, self.config.dice)
+        loss = label_loss(logits, asked, None, self.config.dice)
         descend(loss, self.optimizer, self.mapper.parameters(), self.processes)
         right = (logits.argmax(dim=1) == asked).sum() / (asked >= 0).sum().clamp_min(1)
         return {"labels": loss.detach(), "accuracy": right}
@@ -369,7 +369,7 @@ def open_drawing_mapper(
     segmenter = load_segmenter(model)[0].to(device) if kind == "scribble" else None
     config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, lr=lr, stage_two=stage_two)
     if kind == "scribble":
-        config = replace(config, composed=0.5, repeats=6)
+        config = replace(config, composed=0.5, repeats=6, dice=1.0)
     return DrawingMapperTask(config, pipe.engine, mapper, source, pipe.labels, segmenter, pictures)
 
 

@@ -1,4 +1,9 @@
-"""What every trainer of labels minimises: class-balanced cross-entropy plus a little soft Dice."""
+"""What every trainer of labels minimises: cross-entropy plus soft Dice.
+
+Whatever learns classes counts every pixel alike: with rare classes weighed up, a network reads ears, brows and mouths a tenth too large
+wherever it is in doubt, and soft Dice looks after them already. Weights (`class_weights`) are for losses through a reader that stays as
+it is, where a picture can always be made that satisfies all of them.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +42,13 @@ def soft_dice(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return (1 - dice)[held].mean() if bool(held.any()) else logits.sum() * 0
 
 
-def label_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, dice: float) -> torch.Tensor:
-    """Balanced cross-entropy plus `dice` times soft Dice.
+def label_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None, dice: float) -> torch.Tensor:
+    """Weighted cross-entropy plus `dice` times soft Dice.
 
     Args:
         logits: float [B, L, H, W].
         labels: int64 [B, H, W]; -1 is left out.
-        weights: float [L].
+        weights: of the classes in cross-entropy, float [L]; `None` counts every pixel alike.
         dice: weight of the Dice term.
 
     Returns:

@@ -42,6 +42,7 @@ from sisgen.train.segmenter import load_segmenter
 from sisgen.types import LabelSet
 
 LEARNING_RATE = 3e-3
+JUDGES_BALANCE = 0.3  # `balance` with which both judges were trained
 PICTURE_STREAM, PARTS_STREAM = 42, 43  # of `generator_for`
 TYPICAL = 256  # held-out pairs; the class weights are taken from them
 SHOWN = 8  # pictures in a sample grid
@@ -64,7 +65,7 @@ class ReaderTrainConfig:
     weight_decay: float = 1e-3
     warmup: int = 500  # images over which the learning rate rises
     ramp: float = 0.3  # share of the run over which degradations come in
-    balance: float = 0.3  # power of the class weights
+    balance: float = 0.0  # power of the class weights; a greater one has small classes read too large
     dice: float = 0.5  # weight of the Dice term
     ema: float = 2_000.0  # half-life of the averaged weights in images
     sure: float = 0.7  # least probability with which the average labels a picture's pixel
@@ -96,7 +97,8 @@ class ReaderTask:
         self.average = copy.deepcopy(self.reader).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.reader.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay)
         self.held = source.held_out(held)
-        self.weights = class_weights(self.held[1], config.reader.num_labels, config.balance).to(self.device)
+        weights = class_weights(self.held[1], config.reader.num_labels, config.balance).to(self.device)
+        self.weights = weights if config.balance else None
 
     def networks(self) -> Mapping[str, nn.Module]:
         """Name everything that a snapshot holds."""
@@ -203,7 +205,8 @@ def main(args: argparse.Namespace) -> int:
     source, label_set = _open_source(args, device)
     check_rate(args.lr, LEARNING_RATE)
     sizes, degrade_config = preset(args.preset, len(label_set)), DEGRADATIONS[args.preset]
-    config = ReaderTrainConfig(reader=sizes, degrade=degrade_config, seed=args.seed, lr=args.lr, bf16=args.bf16)
+    balance = 0.0 if args.data is None else JUDGES_BALANCE
+    config = ReaderTrainConfig(reader=sizes, degrade=degrade_config, seed=args.seed, lr=args.lr, balance=balance, bf16=args.bf16)
     pictures = None if args.pictures is None else PortraitCache(args.pictures)
     task = ReaderTask(config, source, label_set, device, pictures=pictures)
     if args.start:

@@ -32,9 +32,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--inversion", type=count, nargs="?", const=50, default=0, metavar="NUM", help=words)
     words = "folder of free-form masks to score where they were changed (alone: %(const)s)"
     parser.add_argument("--freeform", type=Path, nargs="?", const=Path("examples/freeform"), metavar="FOLDER", help=words)
-    parser.add_argument(
-        "--readers", type=Path, default=Path("checkpoints/readers"), help="folder with the judges a and b (default: %(default)s)"
-    )
+    parser.add_argument("--readers", type=Path, help="folder with the judges a and b (default: the shipped ones, which read portraits)")
     parser.add_argument("--squeezenet", type=Path, default=Path("checkpoints/squeezenet"), help="its folder (default: %(default)s)")
     parser.add_argument("--cache", type=Path, help="cache of real pictures for --fd and --inversion (default: render them)")
     parser.add_argument("--truncation", type=number(0.0, 1.5), help="psi of all pictures (default: the model's)")
@@ -97,8 +95,10 @@ def print_condition(kind: str, scores: dict[str, Any]) -> None:
     from sisgen.train.evaluation.meters import show_percent
 
     if kind == "scribble":
-        print(f"{'scribble':18}{'mIoU':>7}{'acc':>7}{'of the mask':>13}{'covered':>9}")
+        print(f"{'scribble':18}{'mIoU':>7}{'acc':>7}{'of the mask':>13}{'covered':>9}   read by {scores['judged_by']}")
         for form, line in scores.items():
+            if form == "judged_by":
+                continue
             share = "" if line.get("of_the_mask") is None else f"{100 * line['of_the_mask']:.1f}"
             covered = show_percent(line["covered"]) if "covered" in line else ""
             print(f"  {form:16}{show_percent(line['miou']):>7}{show_percent(line['accuracy']):>7}{share:>13}{covered:>9}")

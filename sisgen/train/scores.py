@@ -53,8 +53,10 @@ def _conditions(report: Mapping[str, Any]) -> list[str]:
     found = report["conditions"]
     lines: list[str] = []
     if scribbles := found.get("scribble"):
-        rows = [[name, show_percent(part["miou"]), part.get("of_the_mask", "")] for name, part in scribbles.items()]
-        lines += ["Scribbles, judge B against the full mask, in per cent, and as a share of the mask's own:", ""]
+        forms = {name: part for name, part in scribbles.items() if isinstance(part, Mapping)}
+        rows = [[name, show_percent(part["miou"]), part.get("of_the_mask", "")] for name, part in forms.items()]
+        judge = scribbles.get("judged_by", "judge B")
+        lines += [f"Scribbles, read by {judge}, against the full mask, in per cent, and as a share of the mask's own:", ""]
         lines += [*_table(["scribble", "mIoU", "of the mask"], rows), ""]
     kinds = {name: part for name, part in found.items() if "ratio" in part}
     if kinds:

@@ -94,6 +94,20 @@ def test_photographs_and_exemplars(
     assert json.loads((tmp_path / "evaluation.json").read_text())["exemplars"]["judged_by"] == "the model's own reader"
 
 
+def test_scribbles_are_measured_whatever_the_classes(drawing_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", "--model", str(drawing_model), "--conditions", "2", "--device", "cpu", "--out", str(tmp_path)]
+    assert main(words) == 0
+    scribbles = json.loads((tmp_path / "evaluation.json").read_text())["conditions"]["scribble"]
+    assert scribbles["judged_by"] == "the model's own reader" and scribbles["strokes"]["pictures"] == 2
+    assert "read by the model's own reader" in capsys.readouterr().out
+
+    # Judges of these classes, where they are named.
+    for name in ("a", "b"):
+        shutil.copytree(drawing_model, tmp_path / "judges" / name)
+    assert main([*words, "--readers", str(tmp_path / "judges")]) == 0
+    assert json.loads((tmp_path / "evaluation.json").read_text())["conditions"]["scribble"]["judged_by"] == "judge B"
+
+
 def test_nothing_to_measure_and_wrong_letters_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate"]) == 2
     assert "none of --stages, --fd, --conditions" in capsys.readouterr().err

@@ -1,11 +1,11 @@
 """How well a model follows scribbles and lines, measured on what it never trained on.
 
-Scribbles: judge B reads the pictures, against the *full* mask of a rendered test portrait, beside the mask mapper's on the same masks and
-styles. Lines: the same extractor reads them back from the pictures and compares them with what it found in the shape sample, at 2 pixels;
-`chance` is the plain style sample, `self` the shape sample driven by its own proxy mask, and the figure is (F - chance) / (self - chance).
-`proxy`, the style sample driven by the shape sample's proxy mask, is the most that any mapper can reach. `baseline`, where one is given,
-is an encoder of the lines whose coarse style rows are mixed with the style's fine ones; its split is the best of `SPLITS`, chosen on the
-same pictures, which favours it.
+Scribbles: a judge reads the pictures, against the *full* mask that was scribbled over, beside the mask mapper's on the same masks and
+styles (`ScribbleTest`). Lines: the same extractor reads them back from the pictures and compares them with what it found in the shape
+sample, at 2 pixels; `chance` is the plain style sample, `self` the shape sample driven by its own proxy mask, and the figure is
+(F - chance) / (self - chance). `proxy`, the style sample driven by the shape sample's proxy mask, is the most that any mapper can reach.
+`baseline`, where one is given, is an encoder of the lines whose coarse style rows are mixed with the style's fine ones; its split is the
+best of `SPLITS`, chosen on the same pictures, which favours it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sisgen.train.drawings.kinds import EDGE_KINDS, Reads
 from sisgen.train.evaluation.meters import StageMeter, percent
 from sisgen.train.evaluation.mixing import LineBaseline
 from sisgen.train.evaluation.scribbles import FORMS, make_scribbles
-from sisgen.train.evaluation.stages import SHOWN, STYLE_SEEDS, TARGET_SEEDS, RealPairs, chunks
+from sisgen.train.evaluation.stages import SHOWN, STYLE_SEEDS, TARGET_SEEDS, chunks
 from sisgen.train.evaluation.subject import PipelineSubject
 from sisgen.types import Condition
 
@@ -33,13 +33,28 @@ COMPARED = ("lines", "chance", "self", "proxy")
 MIXED = "baseline "  # and the split
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScribbleTest:
+    """What is scribbled over, and who reads the pictures.
+
+    Attributes:
+        masks: (start, num) -> full masks int64 [num, H, W].
+        judge: reader of the model's classes.
+        judged_by: the judge in words, for the report.
+    """
+
+    masks: Callable[[int, int], torch.Tensor]
+    judge: Reader
+    judged_by: str
+
+
 @dataclass(kw_only=True, slots=True)
 class ConditionResults:
     """What was measured.
 
     Attributes:
-        report: JSON-ready; "scribble" -> form -> scores, a kind of lines -> F of the pictures, of chance, of self, of the baseline where
-            there is one, and the ratio.
+        report: JSON-ready; "scribble" -> form -> scores, and "judged_by"; a kind of lines -> F of the pictures, of chance, of self, of the
+            baseline where there is one, and the ratio.
         rows: name -> the first few pictures or drawings, for the grid.
     """
 
@@ -50,8 +65,7 @@ class ConditionResults:
 @torch.no_grad()
 def measure_conditions(
     subject: PipelineSubject,
-    judge: Reader | None,
-    test: RealPairs | None,
+    test: ScribbleTest,
     *,
     network: Reads | None = None,
     baselines: Mapping[str, LineBaseline] | None = None,
@@ -63,8 +77,7 @@ def measure_conditions(
 
     Args:
         subject: the model.
-        judge: reader B; `None` leaves scribbles out, as for a model of other classes.
-        test: rendered test pairs; `None` where there is no judge.
+        test: of scribbles.
         network: finds the contours of "hed"; `None` takes gradients of several scales.
         baselines: kind of lines -> what is measured beside its mapper; `None` = none.
         samples: pictures a kind.
@@ -72,8 +85,8 @@ def measure_conditions(
         advance: called with the number of pictures that are done.
     """
     results = ConditionResults()
-    if judge is not None and test is not None and "scribble" in subject.pipe.kinds:
-        _measure_scribbles(subject, judge, test, samples, batch, results, advance)
+    if "scribble" in subject.pipe.kinds:
+        _measure_scribbles(subject, test, samples, batch, results, advance)
     for kind in EDGE_KINDS:
         if kind in subject.pipe.kinds:
             _measure_lines(subject, kind, network, (baselines or {}).get(kind), samples, batch, results, advance)
@@ -93,8 +106,7 @@ def find_lines(kind: str, images: torch.Tensor, network: Reads | None = None) ->
 
 def _measure_scribbles(
     subject: PipelineSubject,
-    judge: Reader,
-    test: RealPairs,
+    test: ScribbleTest,
     samples: int,
     batch: int,
     results: ConditionResults,
@@ -104,10 +116,10 @@ def _measure_scribbles(
     meters = {name: StageMeter(names) for name in ("mask", *FORMS, "mask_half")}
     covered: dict[str, list[float]] = {form: [] for form in FORMS}
     for start, num in chunks(samples, batch):
-        labels = test.pairs(start, num)[1]
+        labels = test.masks(start, num)
         styles = range(STYLE_SEEDS + start, STYLE_SEEDS + start + num)
         masked = subject.from_masks(labels, styles)
-        by_mask = judge.read(masked)
+        by_mask = test.judge.read(masked)
         meters["mask"].add(labels, by_mask)
         _keep(results.rows, "mask", labels)
         _keep(results.rows, "by mask", masked)
@@ -115,19 +127,19 @@ def _measure_scribbles(
             scribbles, reference = make_scribbles(form, labels, range(start, start + num))
             condition = scribble_condition(list(scribbles.numpy()), subject.labels, subject.resolution)
             images = subject.pipe(condition, seeds=styles, truncation=subject.truncation).images.clamp(-1, 1).cpu()
-            meters[form].add(reference, judge.read(images))
+            meters[form].add(reference, test.judge.read(images))
             if form == "half":
                 meters["mask_half"].add(reference, by_mask)
             covered[form] += (scribbles >= 0).float().mean(dim=(1, 2)).tolist()
             _keep(results.rows, f"scribble: {form}", scribbles)
             _keep(results.rows, f"by {form}", images)
         advance(num)
-    report = {name: meter.report() for name, meter in meters.items()}
+    report: dict[str, Any] = {name: meter.report() for name, meter in meters.items()}
     for form in FORMS:
         full = report["mask_half" if form == "half" else "mask"]["miou"]
         report[form]["of_the_mask"] = None if not full else round(report[form]["miou"] / full, 3)
         report[form]["covered"] = percent(sum(covered[form]) / len(covered[form]))
-    results.report["scribble"] = report
+    results.report["scribble"] = {**report, "judged_by": test.judged_by}
 
 
 def _measure_lines(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sisgen import hub
 from sisgen.data.cache import PortraitCache
 from sisgen.data.portraits import PORTRAIT_LABELS
@@ -17,7 +19,7 @@ from sisgen.io.images import save_png
 from sisgen.nets.edges import load_edges
 from sisgen.nets.squeezenet import load_squeezenet
 from sisgen.pipeline import Pipeline
-from sisgen.train.evaluation.conditions import ConditionResults, measure_conditions
+from sisgen.train.evaluation.conditions import ConditionResults, ScribbleTest, measure_conditions
 from sisgen.train.evaluation.distances import RealPictures, measure_distances
 from sisgen.train.evaluation.exemplars import measure_exemplars
 from sisgen.train.evaluation.freeform import draw_freeform, measure_freeform, read_freeform
@@ -25,7 +27,7 @@ from sisgen.train.evaluation.inversion import measure_inversion, open_photos
 from sisgen.train.evaluation.mixing import load_baselines
 from sisgen.train.evaluation.report import draw_grid, write_report
 from sisgen.train.evaluation.sources import FD_SEEDS, CachePictures, RenderedPairs
-from sisgen.train.evaluation.stages import Judges, run_stages
+from sisgen.train.evaluation.stages import TARGET_SEEDS, Judges, run_stages
 from sisgen.train.evaluation.subject import PipelineSubject
 from sisgen.train.judges import load_reader
 
@@ -108,26 +110,40 @@ def evaluate(config: EvaluationConfig, advance: Callable[[int], object] = lambda
 def _measure_conditions(
     config: EvaluationConfig, subject: PipelineSubject, device: Any, advance: Callable[[int], object]
 ) -> ConditionResults:
-    """Measure scribbles where there is a judge of the model's classes, and lines always."""
-    judge = test = None
-    if "scribble" in subject.pipe.kinds and subject.labels.names == PORTRAIT_LABELS.names:
-        judge = load_judges(config.readers or shipped_folder("readers"), subject, device).b
-        test = RenderedPairs(subject.resolution, subject.labels)
+    """Measure scribbles and lines."""
     network = None if config.edges is None else load_edges(config.edges)
     baselines, pipe = None, subject.pipe
     if config.baselines is not None:
         baselines = load_baselines(config.baselines, pipe.engine.generator, pipe.config.generator_sum)
     options: dict[str, Any] = {"samples": config.conditions, "batch": config.batch, "advance": advance}
-    return measure_conditions(subject, judge, test, network=network, baselines=baselines, **options)
+    return measure_conditions(subject, _scribble_test(config, subject, device), network=network, baselines=baselines, **options)
+
+
+def _scribble_test(config: EvaluationConfig, subject: PipelineSubject, device: Any) -> ScribbleTest:
+    """Scribble over the exact masks of rendered portraits; where classes are others, over samples as judge A reads them.
+
+    Where the judges do not know the classes, the model's own reader stands in for both.
+    """
+    judges = _judges_of_classes(config, subject, device)
+    own = subject.pipe.engine.reader
+    a, b, judged_by = (judges.a, judges.b, "judge B") if judges else (own, own, "the model's own reader")
+    rendered = subject.labels.names == PORTRAIT_LABELS.names
+    pairs = RenderedPairs(subject.resolution, subject.labels) if rendered else None
+
+    def masks(start: int, num: int) -> torch.Tensor:
+        if pairs is not None:
+            return pairs.pairs(start, num)[1]
+        return a.read(subject.plain(range(TARGET_SEEDS + start, TARGET_SEEDS + start + num)).to(device)).cpu()
+
+    return ScribbleTest(masks=masks, judge=b, judged_by=judged_by)
 
 
 def _measure_photos(config: EvaluationConfig, subject: PipelineSubject, device: Any, advance: Callable[[int], object]) -> dict[str, Any]:
-    """Measure how near photographs come, and how the shape of pictures is followed; the judges serve where they know the classes."""
+    """Measure how near photographs come, and how the shape of pictures is followed."""
     net = load_squeezenet(config.squeezenet or shipped_folder("squeezenet"), device)
     cache = None if config.cache is None else PortraitCache(config.cache)
     photos = open_photos(subject.pipe, cache, config.inversion)
-    known = subject.labels.names == PORTRAIT_LABELS.names
-    judges = load_judges(config.readers or shipped_folder("readers"), subject, device) if known else None
+    judges = _judges_of_classes(config, subject, device)
     report: dict[str, Any] = {"photos": "rendered test portraits" if cache is None else str(cache.path)}
     report["inversion"], inverted = measure_inversion(subject.pipe, photos, net, num=config.inversion, advance=advance)
     report["exemplars"], shaped = measure_exemplars(subject, photos, judges, num=config.inversion, advance=advance)
@@ -160,6 +176,14 @@ def load_judges(folder: Path, subject: PipelineSubject, device: Any) -> Judges:
                 f"The judge '{folder / name}' must read the model's classes, but it reads {', '.join(labels.names)}; train another."
             )
     return Judges(a=readers["a"], b=readers["b"])
+
+
+def _judges_of_classes(config: EvaluationConfig, subject: PipelineSubject, device: Any) -> Judges | None:
+    """The judges, or `None` where there are none or they read other classes than the model's."""
+    folder = config.readers or hub.shipped_folder("readers")
+    if folder is None or load_reader(folder / "b", device)[1].names != subject.labels.names:
+        return None
+    return load_judges(folder, subject, device)
 
 
 def real_pictures(config: EvaluationConfig, subject: PipelineSubject) -> RealPictures:

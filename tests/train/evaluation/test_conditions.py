@@ -8,18 +8,21 @@ import torch
 from sisgen.cli.evaluate import print_condition
 from sisgen.nets.reader import Reader, ReaderConfig
 from sisgen.pipeline import Pipeline
-from sisgen.train.evaluation.conditions import COMPARED, ConditionResults, find_lines, measure_conditions
+from sisgen.train.evaluation.conditions import COMPARED, ConditionResults, ScribbleTest, find_lines, measure_conditions
 from sisgen.train.evaluation.report import draw_grid
 from sisgen.train.evaluation.scribbles import FORMS
 from sisgen.train.evaluation.subject import PipelineSubject
 
 
-class Layouts:
-    """Test pairs of bands of four classes."""
+def bands(start: int, num: int) -> torch.Tensor:
+    """Masks of bands of four classes."""
+    rows = (torch.arange(32)[:, None] + 3 * torch.arange(start, start + num)[:, None, None]) // 8 % 4
+    return rows.expand(-1, -1, 32).contiguous()
 
-    def pairs(self, start: int, num: int) -> tuple[torch.Tensor, torch.Tensor]:
-        rows = (torch.arange(32)[:, None] + 3 * torch.arange(start, start + num)[:, None, None]) // 8 % 4
-        return torch.zeros(num, 3, 32, 32), rows.expand(-1, -1, 32).contiguous()
+
+def scribble_test() -> ScribbleTest:
+    torch.manual_seed(0)
+    return ScribbleTest(masks=bands, judge=Reader(ReaderConfig(num_labels=4, width=4)).eval(), judged_by="a test")
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +33,12 @@ def subject(drawing_model: Path) -> PipelineSubject:
 
 @pytest.fixture(scope="module")
 def results(subject: PipelineSubject) -> ConditionResults:
-    torch.manual_seed(0)
-    judge = Reader(ReaderConfig(num_labels=4, width=4)).eval()
-    return measure_conditions(subject, judge, Layouts(), samples=3, batch=2, advance=lambda num: None)
+    return measure_conditions(subject, scribble_test(), samples=3, batch=2, advance=lambda num: None)
 
 
 def test_scribbles_are_scored_beside_the_mask(results: ConditionResults) -> None:
-    report = results.report["scribble"]
+    report = dict(results.report["scribble"])
+    assert report.pop("judged_by") == "a test"
     assert set(report) == {"mask", *FORMS, "mask_half"} and all(line["pictures"] == 3 for line in report.values())
     for form in FORMS:
         full = report["mask_half" if form == "half" else "mask"]["miou"]
@@ -64,10 +66,10 @@ def test_the_grid_shows_every_row(results: ConditionResults, subject: PipelineSu
     assert grid.shape[0] > 32 * len(results.rows)
 
 
-def test_without_a_judge_only_lines_are_measured(subject: PipelineSubject, tiny_pipeline: Pipeline) -> None:
-    found = measure_conditions(subject, None, None, samples=1, batch=1, advance=lambda num: None)
-    assert set(found.report) == {"sketch", "canny", "hed"}
-    assert measure_conditions(PipelineSubject(tiny_pipeline), None, None, samples=1, batch=1, advance=lambda num: None).report == {}
+def test_only_kinds_with_a_mapper_are_measured(subject: PipelineSubject, results: ConditionResults, tiny_pipeline: Pipeline) -> None:
+    assert set(results.report) == {"scribble", "sketch", "canny", "hed"}
+    bare = PipelineSubject(tiny_pipeline)
+    assert measure_conditions(bare, scribble_test(), samples=1, batch=1, advance=lambda num: None).report == {}
 
 
 def test_the_same_lines_are_found_in_the_same_picture(subject: PipelineSubject) -> None:

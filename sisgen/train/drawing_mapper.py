@@ -43,7 +43,7 @@ from sisgen.train.distributed import Processes
 from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
 from sisgen.train.drawings.sketches import edge_difference
 from sisgen.train.gan import Pictures, draw_pictures
-from sisgen.train.label_loss import class_weights, label_loss
+from sisgen.train.label_loss import FADE, class_weights, faded, label_loss
 from sisgen.train.labelled_samples import run_hypercolumn
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_labels, warp_maps
@@ -159,14 +159,14 @@ class DrawingMapperTask:
             composed = [float(torch.rand(1, generator=g)) < self.config.composed for g in drawers]
             pairs = self._draw(samples, drawers, bent, composed)
             pictures = info.progress >= self.config.stage_two and repeat == self.config.repeats - 1
-            stats |= self._learn(pairs, sources if pictures else None)
+            stats |= self._learn(pairs, sources if pictures else None, info.progress)
         return {name: float(self.processes.average(value)) for name, value in stats.items()}
 
-    def _learn(self, pairs: DrawnPairs, sources: list[torch.Generator] | None) -> dict[str, torch.Tensor]:
+    def _learn(self, pairs: DrawnPairs, sources: list[torch.Generator] | None, progress: float) -> dict[str, torch.Tensor]:
         """Take one step; with `sources` of styles, the picture counts, too."""
         logits = self.mapper(pairs.drawings)
         if pairs.own is None:
-            return self._complete(logits, pairs)
+            return self._complete(logits, pairs, progress)
 
         # Eq. 5: the proxy mask of a drawing.
         reconstruction = cross_entropy(logits.log_softmax(dim=1), pairs.own)
@@ -183,11 +183,11 @@ class DrawingMapperTask:
         descend(loss, self.optimizer, self.mapper.parameters(), self.processes)
         return {name: value.detach() for name, value in stats.items()}
 
-    def _complete(self, logits: torch.Tensor, pairs: DrawnPairs) -> dict[str, torch.Tensor]:
+    def _complete(self, logits: torch.Tensor, pairs: DrawnPairs, progress: float) -> dict[str, torch.Tensor]:
         """Take one step towards the classes of the whole picture."""
         drawn = pairs.drawings.amax(dim=1) > 0.5  # taken at its word, whatever the mapper says
         asked = pairs.labels.masked_fill(drawn, -1)
-        loss = label_loss(logits, asked, None, self.config.dice)
+        loss = label_loss(logits, asked, faded(self.weights, progress, FADE), self.config.dice)
         descend(loss, self.optimizer, self.mapper.parameters(), self.processes)
         right = (logits.argmax(dim=1) == asked).sum() / (asked >= 0).sum().clamp_min(1)
         return {"labels": loss.detach(), "accuracy": right}

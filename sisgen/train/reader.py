@@ -35,14 +35,13 @@ from sisgen.train.distributed import Processes
 from sisgen.train.ema import update_ema
 from sisgen.train.gan import Pictures, draw_pictures
 from sisgen.train.judges import export_reader, round_scores, write_judge_card
-from sisgen.train.label_loss import class_weights, label_loss
+from sisgen.train.label_loss import FADE, class_weights, faded, label_loss
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.pairs import CachedPairs, PairSource, SampledPairs
 from sisgen.train.segmenter import load_segmenter
 from sisgen.types import LabelSet
 
 LEARNING_RATE = 3e-3
-JUDGES_BALANCE = 0.3  # `balance` with which both judges were trained
 PICTURE_STREAM, PARTS_STREAM = 42, 43  # of `generator_for`
 TYPICAL = 256  # held-out pairs; the class weights are taken from them
 SHOWN = 8  # pictures in a sample grid
@@ -65,7 +64,8 @@ class ReaderTrainConfig:
     weight_decay: float = 1e-3
     warmup: int = 500  # images over which the learning rate rises
     ramp: float = 0.3  # share of the run over which degradations come in
-    balance: float = 0.0  # power of the class weights; a greater one has small classes read too large
+    balance: float = 0.3  # power of the class weights at the start
+    fade: float = 0.0  # share of the run over which they fade; 0 = never
     dice: float = 0.5  # weight of the Dice term
     ema: float = 2_000.0  # half-life of the averaged weights in images
     sure: float = 0.7  # least probability with which the average labels a picture's pixel
@@ -97,8 +97,7 @@ class ReaderTask:
         self.average = copy.deepcopy(self.reader).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.reader.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay)
         self.held = source.held_out(held)
-        weights = class_weights(self.held[1], config.reader.num_labels, config.balance).to(self.device)
-        self.weights = weights if config.balance else None
+        self.weights = class_weights(self.held[1], config.reader.num_labels, config.balance).to(self.device)
 
     def networks(self) -> Mapping[str, nn.Module]:
         """Name everything that a snapshot holds."""
@@ -122,7 +121,8 @@ class ReaderTask:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
             logits = self.reader(images)
         logits = logits.float()
-        loss = label_loss(logits, labels, self.weights, self.config.dice)
+        weights = faded(self.weights, info.progress, self.config.fade)
+        loss = label_loss(logits, labels, weights, self.config.dice)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.processes.average_gradients(self.reader.parameters())
@@ -205,8 +205,8 @@ def main(args: argparse.Namespace) -> int:
     source, label_set = _open_source(args, device)
     check_rate(args.lr, LEARNING_RATE)
     sizes, degrade_config = preset(args.preset, len(label_set)), DEGRADATIONS[args.preset]
-    balance = 0.0 if args.data is None else JUDGES_BALANCE
-    config = ReaderTrainConfig(reader=sizes, degrade=degrade_config, seed=args.seed, lr=args.lr, balance=balance, bf16=args.bf16)
+    fade = 0.0 if args.model is None else FADE  # the judges keep theirs, as they always did
+    config = ReaderTrainConfig(reader=sizes, degrade=degrade_config, seed=args.seed, lr=args.lr, fade=fade, bf16=args.bf16)
     pictures = None if args.pictures is None else PortraitCache(args.pictures)
     task = ReaderTask(config, source, label_set, device, pictures=pictures)
     if args.start:

@@ -30,7 +30,7 @@ from sisgen.train.command import finish, start
 from sisgen.train.descent import cosine_factor, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.judges import load_reader
-from sisgen.train.label_loss import label_loss
+from sisgen.train.label_loss import class_weights, label_loss
 from sisgen.train.labelled_samples import LabelledSamples, label_samples
 from sisgen.train.loop import StepInfo, generator_for
 from sisgen.types import LabelSet
@@ -46,6 +46,7 @@ class SegmenterTrainConfig:
     seed: int = 0
     lr: float = 2e-3
     weight_decay: float = 1e-2
+    balance: float = 0.3  # power of the class weights
     dice: float = 0.5  # weight of the Dice term
     augment: FeatureAugmentConfig = field(default_factory=FeatureAugmentConfig)
 
@@ -69,6 +70,7 @@ class SegmenterTask:
             self.segmenter = Segmenter(SegmenterConfig(num_labels=len(label_set), channels=channels, width=config.width)).to(self.device)
         self.segmenter.calibrate([features.to(self.device) for features in samples.hypercolumn])
         self.optimizer = torch.optim.AdamW(self.segmenter.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay)
+        self.weights = class_weights(samples.labels, len(label_set), config.balance).to(self.device)
 
     def networks(self) -> Mapping[str, nn.Module]:
         """Name everything that a snapshot holds."""
@@ -86,7 +88,7 @@ class SegmenterTask:
         features, labels = augment(features, self.samples.labels[chosen].to(self.device), generators, self.config.augment)
 
         set_rates(self.optimizer, [self.config.lr], cosine_factor(info.progress))
-        loss = label_loss(self.segmenter(features), labels, None, self.config.dice)
+        loss = label_loss(self.segmenter(features), labels, self.weights, self.config.dice)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.processes.average_gradients(self.segmenter.parameters())

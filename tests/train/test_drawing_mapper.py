@@ -84,7 +84,8 @@ def test_what_was_drawn_teaches_the_completion_nothing(complete: Path) -> None:
         pairs = task._draw(samples, [generator_for(0, i, 9) for i in range(2)], [False] * 2, [False] * 2)
         drawn = pairs.drawings.amax(dim=1, keepdim=True)
         assert 0 < float(drawn.mean()) < 1
-        losses.append(float(task._complete(task.mapper(pairs.drawings) + change * drawn * pairs.drawings.flip(1), pairs)["labels"]))
+        logits = task.mapper(pairs.drawings) + change * drawn * pairs.drawings.flip(1)
+        losses.append(float(task._complete(logits, pairs, 0.0)["labels"]))
     assert losses[0] == losses[1]
 
 

@@ -3,13 +3,21 @@
 import pytest
 import torch
 
-from sisgen.train.label_loss import class_weights, label_loss, soft_dice
+from sisgen.train.label_loss import class_weights, faded, label_loss, soft_dice
 
 
 def test_class_weights_by_hand() -> None:
     labels = torch.tensor([0] * 16 + [1] * 4 + [2] * 1 + [-1] * 9)
     assert class_weights(labels, 4, 0.5).tolist() == pytest.approx([0.5, 1.0, 2.0, 1.0])
     assert class_weights(labels, 4, 0.0).tolist() == [1.0] * 4
+
+
+def test_class_weights_fade_until_pixels_count_alike() -> None:
+    weights = torch.tensor([0.25, 1.0, 4.0])
+    assert faded(weights, 0.0, 0.5).tolist() == weights.tolist()
+    assert faded(weights, 0.25, 0.5).tolist() == pytest.approx([0.5, 1.0, 2.0])
+    assert faded(weights, 0.5, 0.5).tolist() == faded(weights, 1.0, 0.5).tolist() == [1.0] * 3
+    assert faded(weights, 1.0, 0.0).tolist() == weights.tolist()
 
 
 def test_perfect_logits_cost_nothing_and_unpainted_counts_nowhere() -> None:

@@ -14,7 +14,6 @@ from sisgen.data.degrade import DegradeConfig
 from sisgen.errors import CheckpointError, TrainingError
 from sisgen.nets.reader import ReaderConfig
 from sisgen.train.judges import export_reader, load_reader
-from sisgen.train.label_loss import label_loss
 from sisgen.train.loop import LoopConfig, StepInfo, run_loop
 from sisgen.train.pairs import CachedPairs
 from sisgen.train.reader import ReaderTask, ReaderTrainConfig, add_arguments, main
@@ -57,18 +56,6 @@ def test_learns_held_out_shapes(tmp_path: Path) -> None:
     run_loop(trained, LoopConfig(out=tmp_path, images=8 * 30, batch=8))
     assert trained.validate().miou > 0.6
     assert list(tmp_path.glob("samples-*.png"))
-
-
-def test_pixels_count_alike_unless_classes_are_balanced() -> None:
-    images, labels = Shapes().images([0, 1]), Shapes().labels([0, 1])
-    plain = task()
-    balanced = ReaderTask(replace(plain.config, balance=0.3), plain.source, LABELS)
-    assert plain.weights is None and balanced.weights is not None
-    assert balanced.weights[0] < 1 < balanced.weights.max()  # skies are large
-    logits = plain.reader(images).detach()
-    by_hand = torch.nn.functional.cross_entropy(logits, labels)
-    assert float(label_loss(logits, labels, plain.weights, 0.0)) == pytest.approx(float(by_hand), rel=1e-5)
-    assert float(label_loss(logits, labels, balanced.weights, 0.0)) != pytest.approx(float(by_hand), rel=1e-3)
 
 
 class Faded(Shapes):
@@ -144,7 +131,7 @@ def test_the_command_trains_from_a_cache(tmp_path: Path, parse: Parse) -> None:
     args = parse(add_arguments, ["--data", str(cache), "--preset", "live", "--export", str(tmp_path / "live"), *common])
     assert main(args) == 0
     assert load_reader(tmp_path / "live")[0].config.width == 24
-    assert json.loads((tmp_path / "run" / "settings.json").read_text())["config"]["balance"] == 0.3  # as the judges' card has it
+    assert json.loads((tmp_path / "run" / "settings.json").read_text())["config"]["fade"] == 0  # the judges were trained without
     assert "--preset live --seed 0 --images 4" in (tmp_path / "live" / "CARD.md").read_text()
     again = ["--data", str(cache), "--preset", "live", "--start", str(tmp_path / "live"), "--images", "2", "--batch", "2"]
     assert main(parse(add_arguments, [*again, "--out", str(tmp_path / "warm")])) == 0

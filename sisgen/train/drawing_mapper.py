@@ -66,7 +66,7 @@ class DrawingMapperTrainConfig:
     real: float = 0.5  # share of the samples that are training pictures, where there are some; for scribbles
     composed: float = 0.0  # share of the drawings that are of composed masks; for scribbles
     repeats: int = 3  # drawings of every sample, a step of the mapper each: a sample costs more than a drawing
-    dice: float = 0.5  # weight of soft Dice where scribbles are completed
+    dice: float = 1.0  # weight of soft Dice where scribbles are completed
     stage_two: float = STAGE_TWO  # share of the run after which pictures count
     reconstruction: float = 1.0  # eq. 5
     picture: float = 0.7  # labels read back from the picture
@@ -369,7 +369,7 @@ def open_drawing_mapper(
     segmenter = load_segmenter(model)[0].to(device) if kind == "scribble" else None
     config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, lr=lr, stage_two=stage_two)
     if kind == "scribble":
-        config = replace(config, composed=0.5, repeats=6, dice=1.0)
+        config = replace(config, composed=0.5, repeats=6)
     return DrawingMapperTask(config, pipe.engine, mapper, source, pipe.labels, segmenter, pictures)
 
 

@@ -21,7 +21,7 @@ from sisgen.nets.layers import channel_softmax, channels_last, fold_conv, unfold
 from sisgen.shapes import check_shape
 from sisgen.types import ProxyMask
 
-SHARPNESS = 1.5  # of proxy masks: features mixed of several clusters look like none of them; chosen on validation, by FD and edges read back
+SHARPNESS = 1.5  # of proxy masks: features mixed of several clusters look like none of them; chosen on validation, by FD and lines
 DRAWING_KINDS = ("scribble", "sketch", "canny", "hed", "depth")  # kinds of condition that a drawing mapper reads
 
 

@@ -19,6 +19,13 @@ def test_logits_lie_on_the_proxy_grid(resolution: int, proxy: int) -> None:
     assert torch.allclose(mapper.read(drawing).probs.sum(dim=1), torch.ones(2, proxy, proxy), atol=1e-5)
 
 
+def test_a_proxy_mask_is_surer_than_its_logits_and_says_the_same() -> None:
+    mapper, drawing = DrawingMapper(TINY), torch.rand(2, 1, 32, 32)
+    plain, taken = mapper(drawing).softmax(dim=1), mapper.read(drawing).probs
+    assert torch.equal(plain.argmax(dim=1), taken.argmax(dim=1))
+    assert bool((taken.amax(dim=1) > plain.amax(dim=1)).all())
+
+
 def test_scribbles_are_completed_to_classes_of_the_whole_picture() -> None:
     config = DrawingMapperConfig(channels=4, num_clusters=5, resolution=32, proxy_resolution=16, width=6, completes=True)
     assert config.outputs == (4, 32)

@@ -138,4 +138,9 @@ class DrawingMapper(nn.Module):
 
     def read(self, drawing: torch.Tensor, leaning: torch.Tensor | None = None) -> ProxyMask:
         """Map a drawing to a proxy mask, somewhat surer than its logits; `leaning` as for `forward`."""
-        return ProxyMask(probs=channel_softmax(SHARPNESS * self(drawing, leaning)))
+        return sharpened(self(drawing, leaning))
+
+
+def sharpened(logits: torch.Tensor) -> ProxyMask:
+    """Take logits [B, K, h, w] of a drawing mapper for a proxy mask, as pages show it."""
+    return ProxyMask(probs=channel_softmax(SHARPNESS * logits))

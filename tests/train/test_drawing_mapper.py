@@ -135,18 +135,51 @@ def test_the_edges_alone_teach_the_mapper(complete: Path) -> None:
     assert task.step(fixed)["edges"] < first
 
 
+def test_a_critic_learns_and_pulls_pictures_towards_samples(complete: Path) -> None:
+    network = complete.parent / "depth"
+    task = open_drawing_mapper(
+        complete, "depth", torch.device("cpu"), network=network, width=8, fresh=True, lr=1e-2, stage_two=0.0, adversarial=1.0
+    )
+    assert task.critic is not None and {"critic", "critic_weights"} <= task.networks().keys() and "critic" in task.optimizers()
+    start = {name: value.clone() for name, value in task.critic.network.state_dict().items()}
+    stats = [task.step(info(step, 4)) for step in range(4)]
+    assert all(line.keys() >= {"g_loss", "d_loss"} and all(map(math.isfinite, line.values())) for line in stats)
+    assert any(not torch.equal(start[name], value) for name, value in task.critic.network.state_dict().items())
+    assert float(task.critic_weights.balance[0]) > 0
+
+    # Against a critic that stands still, and with nothing else to learn, pictures are taken for samples more and more.
+    task.critic.optimizer.param_groups[0]["lr"] = 0.0
+    object.__setattr__(task.config, "reconstruction", 0.0)
+    task.critic_weights.balance.fill_(100.0)
+    fixed = StepInfo(step=1, sample_ids=tuple(range(8)), batch_size=8, images_seen=0, total_images=10**6, seed=0)
+    before = task.step(fixed)["g_loss"]
+    for _ in range(12):
+        task.step(fixed)
+    assert task.step(fixed)["g_loss"] < before
+
+
+@pytest.mark.parametrize(("kind", "weight", "message"), [("scribble", 0.5, "scribbles are completed"), ("depth", -1.0, "from 0 to 10")])
+def test_a_critic_that_cannot_be_is_refused_in_words(complete: Path, kind: str, weight: float, message: str) -> None:
+    network = complete.parent / "depth" if kind == "depth" else None
+    with pytest.raises(TrainingError, match=message):
+        open_drawing_mapper(complete, kind, torch.device("cpu"), network=network, width=8, fresh=True, adversarial=weight)
+
+
 def test_a_resumed_run_equals_an_uninterrupted_one(complete: Path, tmp_path: Path) -> None:
     def settings(name: str, images: int) -> LoopConfig:
         return LoopConfig(out=tmp_path / name, images=images, batch=4, snapshot_minutes=0)
 
-    run_loop(make_task(complete, "sketch"), settings("whole", 16))
-    cut = make_task(complete, "sketch")
-    run_until_killed(cut, settings("cut", 16))
-    assert run_loop(make_task(complete, "sketch"), settings("cut", 16)) == 16
+    def make() -> DrawingMapperTask:
+        return open_drawing_mapper(complete, "sketch", torch.device("cpu"), width=8, fresh=True, adversarial=0.5)
+
+    run_loop(make(), settings("whole", 16))
+    run_until_killed(make(), settings("cut", 16))
+    assert run_loop(make(), settings("cut", 16)) == 16
     whole, resumed = load_newest_state(tmp_path / "whole"), load_newest_state(tmp_path / "cut")
     assert whole is not None and resumed is not None
-    for name, value in whole["networks"]["mapper"].items():
-        assert torch.equal(value, resumed["networks"]["mapper"][name]), name
+    for network in ("mapper", "critic", "critic_weights"):
+        for name, value in whole["networks"][network].items():
+            assert torch.equal(value, resumed["networks"][network][name]), name
 
 
 def train(model: Path, out: Path, *words: str) -> int:

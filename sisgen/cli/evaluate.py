@@ -22,10 +22,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--fd", type=count, nargs="?", const=5000, default=0, metavar="NUM", help="pictures a set of SqueezeNet-FD (alone: 5000)"
     )
-    words = "pictures a kind of scribbles and lines (alone: 200)"
+    words = "pictures a kind of scribbles, lines and depth (alone: 200)"
     parser.add_argument("--conditions", type=count, nargs="?", const=200, default=0, metavar="NUM", help=words)
     words = "edge network that finds the contours of hed (default: gradients of several scales)"
     parser.add_argument("--edges", type=Path, metavar="FOLDER", help=words)
+    parser.add_argument(
+        "--depth", type=Path, metavar="FOLDER", help="network that gives depth and reads it back (default: the shipped one)"
+    )
     words = "encoders of lines to measure beside the model, from `train drawing-baseline --export` (default: none)"
     parser.add_argument("--baselines", type=Path, metavar="FOLDER", help=words)
     words = "photographs to invert and to take shapes from (alone: 50)"
@@ -60,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
     names = [field.name for field in dataclasses.fields(EvaluationConfig)]
     config = EvaluationConfig(**{name: getattr(args, name) for name in names})
-    total = (config.samples if config.stages else 0) + 5 * config.fd + 4 * config.conditions + 2 * config.inversion
+    total = (config.samples if config.stages else 0) + 5 * config.fd + 5 * config.conditions + 2 * config.inversion
     total += len(list(config.freeform.glob("*.png"))) if config.freeform else 0
     with tqdm(total=total, unit="picture", disable=None) as bar:
         report = evaluate(config, bar.update)
@@ -102,6 +105,11 @@ def print_condition(kind: str, scores: dict[str, Any]) -> None:
             share = "" if line.get("of_the_mask") is None else f"{100 * line['of_the_mask']:.1f}"
             covered = show_percent(line["covered"]) if "covered" in line else ""
             print(f"  {form:16}{show_percent(line['miou']):>7}{show_percent(line['accuracy']):>7}{share:>13}{covered:>9}")
+        return
+    if kind == "depth":
+        print(f"{'depth':18}{'error':>7}   (chance - error) / (chance - self) = {scores['ratio']:.3f}")
+        for name in ("depth", "chance", "self", "proxy"):
+            print(f"  {name:16}{show_percent(scores[name]['error']):>7}")
         return
     print(f"{kind:18}{'F':>7}{'prec':>7}{'recall':>7}   (F - chance) / (self - chance) = {scores['ratio']:.3f}")
     for name in ("lines", "chance", "self", "proxy", "baseline"):

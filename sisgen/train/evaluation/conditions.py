@@ -1,11 +1,12 @@
-"""How well a model follows scribbles and lines, measured on what it never trained on.
+"""How well a model follows scribbles, lines and depth, measured on what it never trained on.
 
 Scribbles: a judge reads the pictures, against the *full* mask that was scribbled over, beside the mask mapper's on the same masks and
 styles (`ScribbleTest`). Lines: the same extractor reads them back from the pictures and compares them with what it found in the shape
 sample, at 2 pixels; `chance` is the plain style sample, `self` the shape sample driven by its own proxy mask, and the figure is
 (F - chance) / (self - chance). `proxy`, the style sample driven by the shape sample's proxy mask, is the most that any mapper can reach.
 `baseline`, where one is given, is an encoder of the lines whose coarse style rows are mixed with the style's fine ones; its split is the
-best of `SPLITS`, chosen on the same pictures, which favours it.
+best of `SPLITS`, chosen on the same pictures, which favours it. Depth is read back likewise, by the network that gave it; its error is the
+mean distance of depths in [0, 1].
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from sisgen.train.evaluation.subject import PipelineSubject
 from sisgen.types import Condition
 
 COMPARED = ("lines", "chance", "self", "proxy")
+COMPARED_DEPTH = ("depth", *COMPARED[1:])
 MIXED = "baseline "  # and the split
 
 
@@ -54,7 +56,7 @@ class ConditionResults:
 
     Attributes:
         report: JSON-ready; "scribble" -> form -> scores, and "judged_by"; a kind of lines -> F of the pictures, of chance, of self, of the
-            baseline where there is one, and the ratio.
+            baseline where there is one, and the ratio; "depth" -> errors of the same, and the ratio.
         rows: name -> the first few pictures or drawings, for the grid.
     """
 
@@ -68,6 +70,7 @@ def measure_conditions(
     test: ScribbleTest,
     *,
     network: Reads | None = None,
+    depth: Reads | None = None,
     baselines: Mapping[str, LineBaseline] | None = None,
     samples: int = 200,
     batch: int = 8,
@@ -79,6 +82,7 @@ def measure_conditions(
         subject: the model.
         test: of scribbles.
         network: finds the contours of "hed"; `None` takes gradients of several scales.
+        depth: gives depth and reads it back; `None` leaves that out.
         baselines: kind of lines -> what is measured beside its mapper; `None` = none.
         samples: pictures a kind.
         batch: pictures at once.
@@ -90,6 +94,8 @@ def measure_conditions(
     for kind in EDGE_KINDS:
         if kind in subject.pipe.kinds:
             _measure_lines(subject, kind, network, (baselines or {}).get(kind), samples, batch, results, advance)
+    if depth is not None and "depth" in subject.pipe.kinds:
+        _measure_depth(subject, depth, samples, batch, results, advance)
     return results
 
 
@@ -154,18 +160,11 @@ def _measure_lines(
 ) -> None:
     scores: dict[str, list[tuple[float, float, float]]] = {}
     for start, num in chunks(samples, batch):
-        targets = range(TARGET_SEEDS + start, TARGET_SEEDS + start + num)
-        styles = range(STYLE_SEEDS + start, STYLE_SEEDS + start + num)
+        targets, styles = _seeds(start, num)
         shapes = subject.plain(targets)
         wanted = find_lines(kind, shapes, network)
         drawn = F.max_pool2d(F.pad(wanted, (0, 1, 0, 1)), 2, stride=1) if kind == "sketch" else wanted  # a pen of two pixels
-        condition = Condition(kind=kind, map=drawn)
-        pictures = {
-            "lines": subject.pipe(condition, seeds=styles, truncation=subject.truncation).images.clamp(-1, 1).cpu(),
-            "chance": subject.plain(styles),
-            "self": subject.from_proxy(targets, targets),
-            "proxy": subject.from_proxy(targets, styles),
-        }
+        pictures = dict(zip(COMPARED, _drive(subject, Condition(kind=kind, map=drawn), targets, styles)))
         mixed = {} if baseline is None else baseline.follow(subject.pipe.engine, drawn, styles, subject.truncation)
         for name, images in {**pictures, **{f"{MIXED}{size}": images.cpu() for size, images in mixed.items()}}.items():
             found = find_lines(kind, images, network)
@@ -180,6 +179,38 @@ def _measure_lines(
         advance(num)
     means = {name: [sum(column) / len(rows) for column in zip(*rows)] for name, rows in scores.items()}
     results.report[kind] = {**_report_lines(means), "pictures": samples}
+
+
+def _measure_depth(
+    subject: PipelineSubject, depth: Reads, samples: int, batch: int, results: ConditionResults, advance: Callable[[int], object]
+) -> None:
+    errors: dict[str, list[float]] = {name: [] for name in COMPARED_DEPTH}
+    for start, num in chunks(samples, batch):
+        targets, styles = _seeds(start, num)
+        shapes = subject.plain(targets)
+        wanted = depth.read(shapes)
+        pictures = _drive(subject, Condition(kind="depth", map=wanted), targets, styles)
+        for name, images in zip(COMPARED_DEPTH, pictures):
+            errors[name] += (depth.read(images) - wanted).abs().mean(dim=(1, 2, 3)).tolist()
+        _keep(results.rows, "shape", shapes)
+        _keep(results.rows, "depth", 2 * wanted.expand(-1, 3, -1, -1) - 1)
+        _keep(results.rows, "by depth", pictures[0])
+        advance(num)
+    means = {name: sum(values) / len(values) for name, values in errors.items()}
+    ratio = (means["chance"] - means["depth"]) / max(means["chance"] - means["self"], 1e-6)
+    report: dict[str, Any] = {name: {"error": percent(mean)} for name, mean in means.items()}
+    results.report["depth"] = {**report, "ratio": round(ratio, 3), "pictures": samples}
+
+
+def _seeds(start: int, num: int) -> tuple[range, range]:
+    """Seeds of shapes and of styles."""
+    return range(TARGET_SEEDS + start, TARGET_SEEDS + start + num), range(STYLE_SEEDS + start, STYLE_SEEDS + start + num)
+
+
+def _drive(subject: PipelineSubject, condition: Condition, targets: range, styles: range) -> tuple[torch.Tensor, ...]:
+    """Make the pictures that a condition is scored by, in the order of `COMPARED`; each [B, 3, H, W] in [-1, 1], on the CPU."""
+    followed = subject.pipe(condition, seeds=styles, truncation=subject.truncation).images.clamp(-1, 1).cpu()
+    return followed, subject.plain(styles), subject.from_proxy(targets, targets), subject.from_proxy(targets, styles)
 
 
 def _report_lines(means: Mapping[str, list[float]]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sisgen.devices import pick_device
 from sisgen.errors import InputError, ModelNotFoundError
 from sisgen.io.configs import to_dict
 from sisgen.io.images import save_png
+from sisgen.nets.depth import load_depth
 from sisgen.nets.edges import load_edges
 from sisgen.nets.squeezenet import load_squeezenet
 from sisgen.pipeline import Pipeline
@@ -41,8 +42,9 @@ class EvaluationConfig:
     stages: str = "abcde"  # empty = none
     samples: int = 500  # pictures a stage
     fd: int = 0  # pictures a set; 0 = no distances
-    conditions: int = 0  # pictures a kind of scribbles and lines; 0 = none
+    conditions: int = 0  # pictures a kind of scribbles, lines and depth; 0 = none
     edges: Path | None = None  # folder of the network that finds the contours of "hed"; None takes gradients
+    depth: Path | None = None  # folder of the network that gives depth and reads it back; None takes the shipped one
     baselines: Path | None = None  # folder of encoders of lines, measured beside the mappers; None = none
     inversion: int = 0  # photographs to invert, and to take shapes from; 0 = none
     freeform: Path | None = None  # folder of free-form masks; None = none
@@ -84,7 +86,7 @@ def evaluate(config: EvaluationConfig, advance: Callable[[int], object] = lambda
         results = run_stages(subject, judges, test, samples=config.samples, batch=config.batch, stages=config.stages, advance=advance)
         report["stages"], rows = results.report(), results.rows
 
-    # Scribbles and lines.
+    # Scribbles, lines and depth.
     if config.conditions:
         drawn = _measure_conditions(config, subject, device, advance)
         report["conditions"] = drawn.report
@@ -110,13 +112,15 @@ def evaluate(config: EvaluationConfig, advance: Callable[[int], object] = lambda
 def _measure_conditions(
     config: EvaluationConfig, subject: PipelineSubject, device: Any, advance: Callable[[int], object]
 ) -> ConditionResults:
-    """Measure scribbles and lines."""
+    """Measure scribbles, lines and depth."""
     network = None if config.edges is None else load_edges(config.edges)
     baselines, pipe = None, subject.pipe
+    depth = load_depth(config.depth or shipped_folder("depth")) if "depth" in pipe.kinds else None
     if config.baselines is not None:
         baselines = load_baselines(config.baselines, pipe.engine.generator, pipe.config.generator_sum)
-    options: dict[str, Any] = {"samples": config.conditions, "batch": config.batch, "advance": advance}
-    return measure_conditions(subject, _scribble_test(config, subject, device), network=network, baselines=baselines, **options)
+    networks: dict[str, Any] = {"network": network, "depth": depth, "baselines": baselines}
+    sizes: dict[str, Any] = {"samples": config.conditions, "batch": config.batch, "advance": advance}
+    return measure_conditions(subject, _scribble_test(config, subject, device), **networks, **sizes)
 
 
 def _scribble_test(config: EvaluationConfig, subject: PipelineSubject, device: Any) -> ScribbleTest:

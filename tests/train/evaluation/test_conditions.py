@@ -8,7 +8,7 @@ import torch
 from sisgen.cli.evaluate import print_condition
 from sisgen.nets.reader import Reader, ReaderConfig
 from sisgen.pipeline import Pipeline
-from sisgen.train.evaluation.conditions import COMPARED, ConditionResults, ScribbleTest, find_lines, measure_conditions
+from sisgen.train.evaluation.conditions import COMPARED, COMPARED_DEPTH, ConditionResults, ScribbleTest, find_lines, measure_conditions
 from sisgen.train.evaluation.report import draw_grid
 from sisgen.train.evaluation.scribbles import FORMS
 from sisgen.train.evaluation.subject import PipelineSubject
@@ -31,9 +31,16 @@ def subject(drawing_model: Path) -> PipelineSubject:
     return PipelineSubject(Pipeline.from_pretrained(drawing_model, device="cpu"))
 
 
+class Brightness:
+    """Takes bright places for near ones."""
+
+    def read(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean(dim=1, keepdim=True) / 2 + 0.5
+
+
 @pytest.fixture(scope="module")
 def results(subject: PipelineSubject) -> ConditionResults:
-    return measure_conditions(subject, scribble_test(), samples=3, batch=2, advance=lambda num: None)
+    return measure_conditions(subject, scribble_test(), depth=Brightness(), samples=3, batch=2, advance=lambda num: None)
 
 
 def test_scribbles_are_scored_beside_the_mask(results: ConditionResults) -> None:
@@ -59,15 +66,26 @@ def test_lines_are_scored_between_chance_and_self(results: ConditionResults, cap
     assert "(F - chance) / (self - chance)" in printed and "of the mask" in printed
 
 
+def test_depth_is_scored_between_chance_and_self(results: ConditionResults, capsys: pytest.CaptureFixture[str]) -> None:
+    report = results.report["depth"]
+    followed, chance, own = (report[name]["error"] for name in ("depth", "chance", "self"))
+    assert own < 0.5 < chance and all(report[name]["error"] >= 0 for name in COMPARED_DEPTH)
+    assert report["ratio"] == pytest.approx((chance - followed) / (chance - own), abs=0.05)
+    print_condition("depth", report)
+    assert "(chance - error) / (chance - self)" in capsys.readouterr().out
+
+
 def test_the_grid_shows_every_row(results: ConditionResults, subject: PipelineSubject) -> None:
-    assert {"mask", "scribble: half", "by half", "shape", "lines: canny", "by canny"} <= set(results.rows)
+    assert {"mask", "scribble: half", "by half", "shape", "lines: canny", "by canny", "depth", "by depth"} <= set(results.rows)
     assert all(len(row) == 3 for row in results.rows.values() if row.ndim == 3)
     grid = draw_grid({name: row[:3] for name, row in results.rows.items()}, subject.labels, order=tuple(results.rows))
     assert grid.shape[0] > 32 * len(results.rows)
 
 
 def test_only_kinds_with_a_mapper_are_measured(subject: PipelineSubject, results: ConditionResults, tiny_pipeline: Pipeline) -> None:
-    assert set(results.report) == {"scribble", "sketch", "canny", "hed"}
+    assert set(results.report) == {"scribble", "sketch", "canny", "hed", "depth"}
+    without = measure_conditions(subject, scribble_test(), samples=1, batch=1, advance=lambda num: None).report
+    assert set(without) == {"scribble", "sketch", "canny", "hed"}
     bare = PipelineSubject(tiny_pipeline)
     assert measure_conditions(bare, scribble_test(), samples=1, batch=1, advance=lambda num: None).report == {}
 

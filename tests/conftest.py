@@ -113,6 +113,7 @@ def drawing_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
     fixed = {"num_clusters": TINY_PROXY.num_clusters, "resolution": 32, "proxy_resolution": 16, "width": 6}
     sizes = {kind: DrawingMapperConfig(channels=1, **fixed) for kind in DRAWING_KINDS}
     sizes["scribble"] = DrawingMapperConfig(channels=4, completes=True, **fixed)
+    sizes["depth"] = DrawingMapperConfig(channels=1, completes=True, num_labels=4, **fixed)
     parts = {f"mapper_{kind}": DrawingMapper(config) for kind, config in sizes.items()}
     export_parts(folder, parts, {"drawing_mappers": {kind: to_dict(config) for kind, config in sizes.items()}})
     return folder

@@ -166,7 +166,7 @@ class RearrangeEngine(nn.Module):
         clock.lap("style")
         if condition is None or strength == 0.0:
             return style.images.clone(), clock.timings
-        drawings = self.complete_scribbles(_as_drawings(condition))
+        drawings = self.complete_drawings(_as_drawings(condition))
         proxy = self.map_condition(drawings, style, strength)
         clock.lap("proxy")
         features, current = rearrange(parts, proxy, style.memory, style.ws, self.bias_by_class(drawings, style))
@@ -175,8 +175,8 @@ class RearrangeEngine(nn.Module):
         clock.lap("generate")
         return images, clock.timings
 
-    def complete_scribbles(self, drawings: Drawings) -> Drawings:
-        """Put whole masks in the place of scribbles, where the model has a network that completes them."""
+    def complete_drawings(self, drawings: Drawings) -> Drawings:
+        """Put whole masks in the place of scribbles and depth, where the model has a network that completes them."""
         return Drawings(conditions=tuple(self._complete(one) for one in drawings.conditions), weights=drawings.weights)
 
     def map_condition(self, condition: Condition | Drawings, style: Style, strength: float = 1.0) -> ProxyMask:

@@ -103,7 +103,7 @@ def synthesize_regions(
     owners = torch.zeros(len(names), dtype=torch.int64, device=engine.device)  # class -> source
     for name, one in regions.sources.items():
         owners[list(names).index(name)] = 1 + chosen.index(one)
-    followed = None if drawings is None or strength == 0 else engine.complete_scribbles(drawings)
+    followed = None if drawings is None or strength == 0 else engine.complete_drawings(drawings)
     proxy = ProxyMask(probs=base.memory.own) if followed is None else engine.map_condition(followed, base, strength)
     labels = whole_labels(None if followed is None else followed.labels, base.labels)
     shares = soft_shares(owners[labels], len(sources))

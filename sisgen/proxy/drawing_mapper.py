@@ -1,7 +1,8 @@
 """Drawing mapper: from scribbles, sketched lines, edge maps or depth to a proxy mask (SIS-UG, sec. 3.2), one network a kind.
 
-Scribbles have classes, as masks have: their network completes them to a whole mask, which the mask mapper reads on. Older models' go
-straight to the proxy mask.
+Scribbles have classes, as masks have: their network completes them to a whole mask, which the mask mapper reads on. So does that of depth,
+which leaves open what eyes look like and whether there are glasses: a proxy mask that is a mean of all that may be there makes smeared
+faces, while the likeliest class of every place makes a mask as a person would paint it. Older models' go straight to the proxy mask.
 
 A U-net, since sparse lines mean little without a view of the whole picture: it works at a quarter of the resolution after
 space-to-depth, and at an eighth, a sixteenth and a thirty-second of it, where most of the thinking is cheap.
@@ -23,6 +24,7 @@ from sisgen.types import ProxyMask
 
 SHARPNESS = 1.5  # of proxy masks: features mixed of several clusters look like none of them; chosen on validation, by FD and lines
 DRAWING_KINDS = ("scribble", "sketch", "canny", "hed", "depth")  # kinds of condition that a drawing mapper reads
+COMPLETED_KINDS = ("scribble", "depth")  # those that are completed to classes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +37,8 @@ class DrawingMapperConfig:
     proxy_resolution: int = 64
     width: int = 48  # channels at 1/4 of the resolution; a third more below
     blocks: int = 2  # at each of 1/8, 1/16 and 1/32 on the way down
-    completes: bool = False  # for scribbles: gives the classes of the whole picture, instead of its clusters
+    completes: bool = False  # for scribbles and depth: gives the classes of the whole picture, instead of its clusters
+    num_labels: int = 0  # those classes; 0 = as many as channels, each of which holds the strokes of one
 
     def __post_init__(self) -> None:
         for name, most in (("channels", 256), ("num_clusters", 8192), ("width", 1024), ("blocks", 16)):
@@ -49,7 +52,12 @@ class DrawingMapperConfig:
     @property
     def outputs(self) -> tuple[int, int]:
         """Channels and side of what it gives: of logits of classes, or of clusters."""
-        return (self.channels, self.resolution) if self.completes else (self.num_clusters, self.proxy_resolution)
+        return (self.num_labels or self.channels, self.resolution) if self.completes else (self.num_clusters, self.proxy_resolution)
+
+    @property
+    def strokes_have_classes(self) -> bool:
+        """Whether what is drawn names its class."""
+        return self.completes and not self.num_labels
 
 
 def group_norm(width: int) -> nn.GroupNorm:
@@ -133,8 +141,9 @@ class DrawingMapper(nn.Module):
         return unfold_conv(F.relu(self.norm(x)), self.head, self.scale, leaning)
 
     def complete(self, drawing: torch.Tensor) -> torch.Tensor:
-        """Complete scribbles [B, L, H, W] to the classes of the whole picture, int64 [B, H, W]; strokes are taken at their word."""
-        return torch.where(drawing.amax(dim=1) > 0.5, drawing.argmax(dim=1), self(drawing).argmax(dim=1))
+        """Complete a drawing [B, C, H, W] to the classes of the whole picture, int64 [B, H, W]; strokes are taken at their word."""
+        found = self(drawing).argmax(dim=1)
+        return torch.where(drawing.amax(dim=1) > 0.5, drawing.argmax(dim=1), found) if self.config.strokes_have_classes else found
 
     def read(self, drawing: torch.Tensor, leaning: torch.Tensor | None = None) -> ProxyMask:
         """Map a drawing to a proxy mask, somewhat surer than its logits; `leaning` as for `forward`."""

@@ -108,7 +108,7 @@ def training_notes(folder: str | Path, part: str, notes: Mapping[str, Any], *, m
 def drop_drawing_mappers(model: Path, num_clusters: int) -> list[str]:
     """Forget a model's drawing mappers of another number of clusters, which no command could read or train again, and name their kinds.
 
-    A mapper that completes scribbles to classes knows nothing of clusters: it stays.
+    A mapper that completes drawings to classes knows nothing of clusters: it stays.
     """
     content = read_json(model / "config.json")
     mappers = content.pop("drawing_mappers", {})

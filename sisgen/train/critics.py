@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -17,11 +16,7 @@ from torch import nn
 
 from sisgen.generators.discriminator import Discriminator, PatchDiscriminator, logistic_generator_loss
 from sisgen.generators.projected import ProjectedDiscriminator
-from sisgen.generators.stylegan2 import StyleGAN2Config
-from sisgen.train.checkpoints import has_part, load_fitting
 from sisgen.train.distributed import Processes
-
-CRITIC_FILE = "tail_critic"  # of a model folder: the critic of patches that the blocks behind the cut were taught by
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +49,6 @@ def pull_over_push(difference: torch.Tensor, g_loss: torch.Tensor, fake: torch.T
     (pull,) = torch.autograd.grad(difference, fake, retain_graph=True)
     (push,) = torch.autograd.grad(g_loss, fake, retain_graph=True)
     return pull.norm() / push[:known].norm().clamp_min(1e-12)
-
-
-def open_patch_critic(model: Path, config: StyleGAN2Config, seed: int) -> PatchDiscriminator:
-    """Make a critic of patches of a generator's pictures; it goes on from what fits of the model's own, and of its discriminator."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        critic = PatchDiscriminator(config.resolution, config.channels, unpack=2)
-    for stem in ("discriminator", CRITIC_FILE):
-        if has_part(model, stem, {}):
-            load_fitting(model, stem, critic)
-    return critic
 
 
 class PixelCritic:

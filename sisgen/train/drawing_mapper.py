@@ -2,12 +2,11 @@
 
 A sample's picture is drawn as a person or a tool would draw it, and its proxy mask comes from the clusters; both are warped together in
 half of the pairs. The second stage goes on with eq. 5 and adds the picture: the predicted proxy mask rearranges another style, in which
-the model's reader must find the sample's classes, and, for lines, the sample's edges must be there. Depth leaves much open, glasses and
-the look of eyes: a mean of all that may be there is no picture, so that a critic of patches can ask for one that samples might be.
+the model's reader must find the sample's classes, and, for lines, the sample's edges must be there.
 
-Scribbles are completed to whole masks, which the mask mapper reads on: the sample's classes are what is to be found, and no picture is
-needed. Most are drawn over masks that no sample has (`compositions.py`), since people scribble long hair over a bald sample; where training
-pictures are at hand, half are drawn over what the reader sees in these.
+Scribbles and depth are completed to whole masks, which the mask mapper reads on: the sample's classes are what is to be found, and no
+picture is needed. Most scribbles are drawn over masks that no sample has (`compositions.py`), since people scribble long hair over a bald
+sample; where training pictures are at hand, half of the drawings are made from these, with the classes that the reader sees.
 """
 
 from __future__ import annotations
@@ -29,18 +28,16 @@ from sisgen.engines.parts import render
 from sisgen.engines.rearrange import RearrangeEngine
 from sisgen.engines.styles import Style, prepare_style
 from sisgen.errors import TrainingError
-from sisgen.generators.discriminator import PatchDiscriminator
 from sisgen.io.configs import read_json, to_dict
 from sisgen.io.images import save_grid, to_uint8
 from sisgen.io.labels import color_labels
 from sisgen.nets.segmenter import Segmenter
 from sisgen.pipeline import Pipeline
-from sisgen.proxy.drawing_mapper import DRAWING_KINDS, DrawingMapper, DrawingMapperConfig, sharpened
+from sisgen.proxy.drawing_mapper import COMPLETED_KINDS, DRAWING_KINDS, DrawingMapper, DrawingMapperConfig, sharpened
 from sisgen.proxy.mapper import whole_mask
 from sisgen.train.checkpoints import export_parts, has_part, load_part, training_notes
 from sisgen.train.command import finish, start
 from sisgen.train.compositions import compose_some
-from sisgen.train.critics import Judged, PixelCritic, open_patch_critic, pull_over_push
 from sisgen.train.descent import check_rate, descend, rate_factor, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.drawings.kinds import EDGE_KINDS, DrawingSource
@@ -52,7 +49,6 @@ from sisgen.train.loop import StepInfo, generator_for
 from sisgen.train.proxies import WarpConfig, draw_ws, warp_grid, warp_labels, warp_maps
 from sisgen.train.rearranger_losses import cross_entropy
 from sisgen.train.segmenter import load_segmenter
-from sisgen.train.warmup import BALANCE_INTERVAL, LossWeights
 from sisgen.types import LabelSet, ProxyMask
 
 LEARNING_RATE = 3e-3
@@ -67,28 +63,20 @@ class DrawingMapperTrainConfig:
     kind: str
     mapper: DrawingMapperConfig
     lr: float = LEARNING_RATE
-    real: float = 0.5  # share of the samples that are training pictures, where there are some; for scribbles
+    real: float = 0.5  # share of the samples that are training pictures, where there are some; for kinds that are completed
     composed: float = 0.0  # share of the drawings that are of composed masks; for scribbles
     repeats: int = 3  # drawings of every sample, a step of the mapper each: a sample costs more than a drawing
-    dice: float = 1.0  # weight of soft Dice where scribbles are completed
+    dice: float = 1.0  # weight of soft Dice where drawings are completed
     stage_two: float = STAGE_TWO  # share of the run after which pictures count
     reconstruction: float = 1.0  # eq. 5
     picture: float = 0.7  # labels read back from the picture
     edges: float = 4.0  # edges of the picture, for kinds of lines
-    adversarial: float = 0.0  # pull of a critic on a picture, relative to that of its labels
-    critic_lr: float = 2e-3
-    r1_gamma: float = 0.003  # of a patch; overlapping ones add up
-    r1_interval: int = 16  # steps between R1 penalties
     warp: WarpConfig = field(default_factory=WarpConfig)
 
     def __post_init__(self) -> None:
         check_rate(self.lr, LEARNING_RATE)
         if not 0 <= self.stage_two <= 1:
             raise TrainingError(f"--stage-two must be from 0 to 1, but it is {self.stage_two:g}; it is a share of the run.")
-        if not 0 <= self.adversarial <= 10:
-            raise TrainingError(f"--adversarial must be from 0 to 10, but it is {self.adversarial:g}; give a weight such as 0.5.")
-        if self.adversarial and self.mapper.completes:
-            raise TrainingError("--adversarial is for kinds that pictures teach, but scribbles are completed without any; leave it out.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,9 +114,8 @@ class DrawingMapperTask:
         mapper: what is trained.
         source: makes the drawings.
         label_set: the model's classes.
-        segmenter: gives the labels that scribbles need; `None` leaves that to the model's own reader.
-        pictures: training pictures to scribble over, as that reader reads them; `None` makes do with samples.
-        critic: tells pictures of drawings from samples, where the config asks for that.
+        segmenter: gives the labels of samples where they are completed; `None` leaves that to the model's own reader.
+        pictures: training pictures to draw from as well, as that reader reads them; `None` makes do with samples.
     """
 
     def __init__(
@@ -140,7 +127,6 @@ class DrawingMapperTask:
         label_set: LabelSet,
         segmenter: Segmenter | None = None,
         pictures: Pictures | None = None,
-        critic: PatchDiscriminator | None = None,
     ) -> None:
         self.name = f"{config.kind}_mapper"
         self.config, self.engine, self.source, self.label_set = config, engine, source, label_set
@@ -149,22 +135,16 @@ class DrawingMapperTask:
         engine.eval().requires_grad_(False)
         self.mapper = mapper.to(engine.device).requires_grad_(True).train()
         self.optimizer = torch.optim.Adam(mapper.parameters(), lr=config.lr, betas=(0.9, 0.99))
-        self.critic = None
-        if critic is not None:
-            critic = critic.to(engine.device)
-            self.critic = PixelCritic(critic, self.processes, lr=config.critic_lr, r1_gamma=config.r1_gamma, r1_interval=config.r1_interval)
-        self.critic_weights = LossWeights(1).to(engine.device)
         typical = self._samples([generator_for(0, i, stream=7) for i in range(16)]).labels
         self.weights = class_weights(typical, len(label_set), 0.3).to(engine.device)
 
     def networks(self) -> Mapping[str, nn.Module]:
         """Name everything that a snapshot holds."""
-        judging = {} if self.critic is None else {"critic": self.critic.network, "critic_weights": self.critic_weights}
-        return {"mapper": self.mapper, **judging}
+        return {"mapper": self.mapper}
 
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
         """Name the optimizers."""
-        return {"mapper": self.optimizer, **({} if self.critic is None else {"critic": self.critic.optimizer})}
+        return {"mapper": self.optimizer}
 
     def step(self, info: StepInfo) -> dict[str, float]:
         """Learn from one batch."""
@@ -179,14 +159,14 @@ class DrawingMapperTask:
             composed = [float(torch.rand(1, generator=g)) < self.config.composed for g in drawers]
             pairs = self._draw(samples, drawers, bent, composed)
             pictures = info.progress >= self.config.stage_two and repeat == self.config.repeats - 1
-            stats |= self._learn(pairs, sources if pictures else None, info)
+            stats |= self._learn(pairs, sources if pictures else None, info.progress)
         return {name: float(self.processes.average(value)) for name, value in stats.items()}
 
-    def _learn(self, pairs: DrawnPairs, sources: list[torch.Generator] | None, info: StepInfo) -> dict[str, torch.Tensor]:
+    def _learn(self, pairs: DrawnPairs, sources: list[torch.Generator] | None, progress: float) -> dict[str, torch.Tensor]:
         """Take one step; with `sources` of styles, the picture counts, too."""
         logits = self.mapper(pairs.drawings)
         if pairs.own is None:
-            return self._complete(logits, pairs, info.progress)
+            return self._complete(logits, pairs, progress)
 
         # Eq. 5: the proxy mask of a drawing.
         reconstruction = cross_entropy(logits.log_softmax(dim=1), pairs.own)
@@ -195,22 +175,19 @@ class DrawingMapperTask:
 
         # Stage two: the sample's classes and edges in the picture of another style.
         if sources is not None:
-            terms = self._picture_terms(logits, pairs, sources, info.step)
+            terms = self._picture_terms(logits, pairs, sources)
             loss = loss + self.config.picture * terms["picture"]
             if "edges" in terms:
                 loss = loss + self.config.edges * terms["edges"]
-            if "g_loss" in terms:
-                loss = loss + self.config.picture * self.config.adversarial * float(self.critic_weights.balance[0]) * terms["g_loss"]
             stats |= terms
         descend(loss, self.optimizer, self.mapper.parameters(), self.processes)
-        if self.critic is not None and sources is not None:
-            self.critic.optimizer.step()
         return {name: value.detach() for name, value in stats.items()}
 
     def _complete(self, logits: torch.Tensor, pairs: DrawnPairs, progress: float) -> dict[str, torch.Tensor]:
         """Take one step towards the classes of the whole picture."""
-        drawn = pairs.drawings.amax(dim=1) > 0.5  # taken at its word, whatever the mapper says
-        asked = pairs.labels.masked_fill(drawn, -1)
+        asked = pairs.labels
+        if self.mapper.config.strokes_have_classes:
+            asked = asked.masked_fill(pairs.drawings.amax(dim=1) > 0.5, -1)  # taken at their word, whatever the mapper says
         loss = label_loss(logits, asked, faded(self.weights, progress, FADE), self.config.dice)
         descend(loss, self.optimizer, self.mapper.parameters(), self.processes)
         right = (logits.argmax(dim=1) == asked).sum() / (asked >= 0).sum().clamp_min(1)
@@ -270,7 +247,7 @@ class DrawingMapperTask:
         """What the mask mapper makes of labels int64 [B, H, W]."""
         return self.engine.mapper.read(whole_mask(labels, len(self.label_set)))
 
-    def _picture_terms(self, logits: torch.Tensor, pairs: DrawnPairs, sources: list[torch.Generator], step: int) -> dict[str, torch.Tensor]:
+    def _picture_terms(self, logits: torch.Tensor, pairs: DrawnPairs, sources: list[torch.Generator]) -> dict[str, torch.Tensor]:
         style = self._style(sources)
         image = render(self.engine, sharpened(logits), style.memory, style.ws).clamp(-1.1, 1.1)
         read = self.engine.reader(image)
@@ -279,12 +256,6 @@ class DrawingMapperTask:
         if self.config.kind in EDGE_KINDS:
             small = F.adaptive_avg_pool2d(image, pairs.images.shape[-1])
             terms["edges"] = edge_difference(small, pairs.images)
-        if self.critic is not None:
-            g_losses, terms["d_loss"] = self.critic.judge(Judged(image, style.images, {}, {}), step)
-            terms["g_loss"] = g_losses.mean()
-            if step % BALANCE_INTERVAL == 0:
-                ratio = pull_over_push(terms["picture"], terms["g_loss"], image, len(image))
-                self.critic_weights.follow_balance(0, self.processes.average(ratio))
         return terms
 
     @torch.no_grad()
@@ -315,18 +286,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "share of the run before pictures count; 0 for a mapper that goes on (default: %(default)s)"
     parser.add_argument("--stage-two", type=float, default=STAGE_TWO, help=words)
     parser.add_argument("--edges", type=Path, help="folder of an edge network, for --kind hed (default: gradients of several scales)")
-    words = "cache of training pictures to scribble over as the model's reader reads them, for --kind scribble (default: samples alone)"
+    words = "cache of training pictures to draw from, as the model's reader reads them, for scribbles and depth (default: samples alone)"
     parser.add_argument("--data", type=Path, help=words)
-    words = "pull of a critic that tells pictures of drawings from samples, relative to that of their labels (default: 0, no critic)"
-    parser.add_argument("--adversarial", type=float, default=0.0, help=words)
     parser.add_argument("--depth", type=Path, default=Path("checkpoints/depth"), help="folder of a depth network (default: %(default)s)")
 
 
 def main(args: argparse.Namespace) -> int:
     """Train as `python -m sisgen train drawing-mapper` asks."""
     device = pick_device(args.device)
-    if args.data is not None and args.kind != "scribble":
-        raise TrainingError(f"--data is for --kind scribble alone, but --kind is {args.kind}; leave it out.")
+    if args.data is not None and args.kind not in COMPLETED_KINDS:
+        raise TrainingError(f"--data is for --kind {' and '.join(COMPLETED_KINDS)} alone, but --kind is {args.kind}; leave it out.")
     network = {"hed": args.edges, "depth": args.depth}.get(args.kind)
     task = open_drawing_mapper(
         args.model,
@@ -339,7 +308,6 @@ def main(args: argparse.Namespace) -> int:
         seed=args.seed,
         lr=args.lr,
         stage_two=args.stage_two,
-        adversarial=args.adversarial,
         pictures=None if args.data is None else PortraitCache(args.data),
     )
     seen = start(task, args, task.config, images=16_000, batch=8)
@@ -361,7 +329,6 @@ def open_drawing_mapper(
     seed: int = 0,
     lr: float = LEARNING_RATE,
     stage_two: float = STAGE_TWO,
-    adversarial: float = 0.0,
     pictures: Pictures | None = None,
 ) -> DrawingMapperTask:
     """Prepare the training of a model's mapper of one kind, which goes on from the one that is there where that has the same sizes.
@@ -377,8 +344,7 @@ def open_drawing_mapper(
         seed: of the weights.
         lr: learning rate at its highest.
         stage_two: share of the run before pictures count.
-        adversarial: pull of a critic on pictures, relative to that of their labels; 0 goes without. It goes on from the tail's.
-        pictures: training pictures to scribble over, for "scribble".
+        pictures: training pictures to draw from as well, for `COMPLETED_KINDS`.
 
     Raises:
         SisgenError: a part of the model or the network is missing.
@@ -393,7 +359,8 @@ def open_drawing_mapper(
         proxy_resolution=pipe.config.proxy.resolution,
         width=own.width if width is None else width,
         blocks=own.blocks if blocks is None else blocks,
-        completes=kind == "scribble",
+        completes=kind in COMPLETED_KINDS,
+        num_labels=len(pipe.labels) if kind in COMPLETED_KINDS and kind != "scribble" else 0,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -401,12 +368,13 @@ def open_drawing_mapper(
     stem = f"mapper_{kind}"
     if not fresh and has_part(model, stem, {f"drawing_mappers.{kind}": sizes}):
         load_part(model, stem, mapper)
-    segmenter = load_segmenter(model)[0].to(device) if kind == "scribble" else None
-    config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, lr=lr, stage_two=stage_two, adversarial=adversarial)
+    segmenter = load_segmenter(model)[0].to(device) if sizes.completes else None
+    config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, lr=lr, stage_two=stage_two)
     if kind == "scribble":
         config = replace(config, composed=0.5, repeats=6)
-    critic = open_patch_critic(model, pipe.engine.generator.config, seed) if adversarial else None
-    return DrawingMapperTask(config, pipe.engine, mapper, source, pipe.labels, segmenter, pictures, critic)
+    elif sizes.completes:
+        config = replace(config, dice=0.25)  # Dice bets on thin parts that may not be there: rims of glasses, in pieces
+    return DrawingMapperTask(config, pipe.engine, mapper, source, pipe.labels, segmenter, pictures)
 
 
 def export_drawing_mapper(model: Path, task: DrawingMapperTask, notes: Mapping[str, Any]) -> None:

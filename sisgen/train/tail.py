@@ -40,9 +40,9 @@ from sisgen.nets.pyramid import pyramid_distance
 from sisgen.nets.squeezenet import SqueezeNet, crop_alike, load_squeezenet, perceptual_distance
 from sisgen.proxy.clusters import FeatureClusters
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig
-from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_generator, load_part
+from sisgen.train.checkpoints import export_parts, generator_sha256, has_part, load_fitting, load_generator, load_part
 from sisgen.train.command import finish, start
-from sisgen.train.critics import CRITIC_FILE, Judged, PixelCritic, open_patch_critic, pull_over_push
+from sisgen.train.critics import Judged, PixelCritic, pull_over_push
 from sisgen.train.descent import check_rate, descend, rate_factor, set_rates
 from sisgen.train.distributed import Processes
 from sisgen.train.drawings.sketches import edge_difference
@@ -59,6 +59,7 @@ from sisgen.types import Features, ProxyMask
 BATCH = 8  # pictures a step, over all processes
 LEARNING_RATE = 1e-3
 REARRANGER_RATE = 0.3  # of the blocks' rate
+CRITIC_FILE = "tail_critic"
 LOOKS_AT_ALL = ("segmenter",)  # parts that read features behind the cut, and have to be trained anew
 
 
@@ -290,10 +291,15 @@ def main(args: argparse.Namespace) -> int:
         raise TrainingError(f"--batch must be at least {least}, two pictures a process, but it is {batch}; give a larger one.")
     generator = load_generator(args.model).to(device)
     encoder, mapping = PictureEncoder(generator.config), decoder_mapping(args.model, generator)
-    critic = open_patch_critic(args.model, generator.config, args.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(args.seed)
+        critic = PatchDiscriminator(generator.config.resolution, generator.config.channels, unpack=2)
     if args.width:
         generator = widen_last(generator, args.width, seed=args.seed)
     load_part(args.model, ENCODER_FILE, encoder)
+    for stem in ("discriminator", CRITIC_FILE):
+        if has_part(args.model, stem, {}):
+            load_fitting(args.model, stem, critic)
     rearranger = Rearranger(from_dict(RearrangerConfig, read_json(args.model / "config.json")["rearranger"], where="The rearranger"))
     load_part(args.model, "rearranger", rearranger)
     for network in (generator, encoder, critic):

@@ -47,6 +47,16 @@ def test_strokes_are_taken_at_their_word() -> None:
     assert torch.equal(labels[:, 24:], mapper(drawing).argmax(dim=1)[:, 24:])
 
 
+def test_depth_is_completed_to_classes_that_it_does_not_name() -> None:
+    torch.manual_seed(0)
+    fixed = {"num_clusters": 7, "resolution": 32, "proxy_resolution": 16, "width": 8}
+    mapper = DrawingMapper(DrawingMapperConfig(channels=1, completes=True, num_labels=4, **fixed))
+    depth = torch.rand(2, 1, 32, 32)
+    logits = mapper(depth)
+    assert logits.shape == (2, 4, 32, 32)
+    assert torch.equal(mapper.complete(depth), logits.argmax(dim=1))  # also where it is near, which is no stroke
+
+
 def test_more_blocks_make_its_coarser_levels_deeper() -> None:
     deep = DrawingMapper(replace(TINY, blocks=4))
     assert [len(level) for level in deep.levels] == [4, 4, 4]

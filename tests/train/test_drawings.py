@@ -117,6 +117,13 @@ def test_depth_is_bent_and_stays_in_order() -> None:
     assert not torch.allclose(bent[0], bent[1], atol=0.02)
 
 
+def test_depth_comes_smooth_as_pages_keep_it_and_as_people_paint_it() -> None:
+    ramp = torch.linspace(0, 1, 256).expand(60, 1, 4, 256)
+    levels = [len(bent.unique()) for bent in vary_depth(ramp, sources(60))]
+    smooth, kept, painted = (sum(low <= level <= high for level in levels) for low, high in ((100, 256 * 4), (12, 16), (2, 5)))
+    assert smooth + kept + painted == 60 and min(smooth, kept, painted) >= 8
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_test_scribbles(portraits, form: str) -> None:
     scribbles, reference = make_scribbles(form, portraits.labels, range(12))

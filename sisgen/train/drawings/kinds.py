@@ -76,7 +76,15 @@ class DrawingSource:
 
 
 def vary_depth(depth: torch.Tensor, sources: Sequence[torch.Generator]) -> torch.Tensor:
-    """Bend and blur depth [B, 1, H, W] in [0, 1] at random, since every source of depth has a scale of its own."""
-    u = draw(sources, 2, device=depth.device)[:, :, None, None, None]
+    """Bend, blur and flatten depth [B, 1, H, W] in [0, 1] at random, since every source of depth has a scale of its own.
+
+    A third stays smooth, a third has the 16 steps that pages keep, and a third has 2 to 5, as a person paints it.
+    """
+    u = draw(sources, 5, device=depth.device)[:, :, None, None, None]
     blurred = torch.lerp(depth, gaussian_blur(depth, 1.5 * depth.shape[-1] / 128), u[:, 1])
-    return blurred.clamp_min(1e-4) ** (0.6 + 1.0 * u[:, 0])
+    bent = blurred.clamp_min(1e-4) ** (0.6 + 1.0 * u[:, 0])
+    painted = torch.floor(2 + 4 * u[:, 3])
+    steps = torch.where(u[:, 2] < 2 / 3, 16.0, painted) - 1
+    shift = torch.where(u[:, 2] < 2 / 3, 0.0, 0.6 * u[:, 4] - 0.3)  # no two people draw the line at the same depth
+    stepped = (bent * steps + shift).round().clamp(min=torch.zeros_like(steps), max=steps) / steps
+    return torch.where(u[:, 2] < 1 / 3, bent, stepped)

@@ -108,7 +108,8 @@ def read_config(folder: Path) -> ModelConfig:
         if kind not in DRAWING_KINDS:
             raise CheckpointError(f"{path} may name drawing mappers for {', '.join(DRAWING_KINDS)}, but it names {kind!r}; correct it.")
         made_for, channels = (mapper.num_clusters, mapper.resolution), len(config.labels) if kind == "scribble" else 1
-        if made_for != (config.proxy.num_clusters, side) or mapper.channels != channels:
+        fits = made_for == (config.proxy.num_clusters, side) and mapper.channels == channels
+        if not fits or (mapper.completes and mapper.outputs[0] != len(config.labels)):
             raise CheckpointError(f"The {kind} mapper in {path} must fit the model's sizes, but it was made for others; train it again.")
     return _leave_out_strangers(config)
 

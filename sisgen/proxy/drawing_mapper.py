@@ -45,6 +45,8 @@ class DrawingMapperConfig:
             value = getattr(self, name)
             if not 1 <= value <= most:
                 raise InputError(f"A drawing mapper's {name} must be in 1..{most}, but it is {value}; correct the config.")
+        if not 0 <= self.num_labels <= 256:
+            raise InputError(f"A drawing mapper's num_labels must be in 0..256, but it is {self.num_labels}; correct the config.")
         if self.resolution % 8 or self.resolution not in (self.proxy_resolution, 2 * self.proxy_resolution, 4 * self.proxy_resolution):
             sizes = f"{self.resolution} and {self.proxy_resolution}"
             raise InputError(f"A drawing mapper's resolution must be 1, 2 or 4 times its proxy's, but they are {sizes}; correct it.")

@@ -58,7 +58,7 @@ def _conditions(report: Mapping[str, Any]) -> list[str]:
         judge = scribbles.get("judged_by", "judge B")
         lines += [f"Scribbles, read by {judge}, against the full mask, in per cent, and as a share of the mask's own:", ""]
         lines += [*_table(["scribble", "mIoU", "of the mask"], rows), ""]
-    kinds = {name: part for name, part in found.items() if "ratio" in part}
+    kinds = {name: part for name, part in found.items() if "lines" in part}
     if kinds:
         rows = [
             [name, *(part[row]["f"] for row in ("lines", "chance", "proxy")), part["ratio"], part.get("baseline", {}).get("ratio", "")]
@@ -66,6 +66,10 @@ def _conditions(report: Mapping[str, Any]) -> list[str]:
         ]
         lines += ["Lines read back at 2 pixels, F in per cent, and (F - chance) / (F of the sample itself - chance):", ""]
         lines += [*_table(["lines", "F", "chance", "own proxy mask", "ratio", "ratio of the baseline"], rows), ""]
+    if depth := found.get("depth"):
+        rows = [[*(depth[row]["error"] for row in ("depth", "chance", "proxy", "self")), depth["ratio"]]]
+        lines += ["Depth read back, mean error in per cent of its range, and (chance - error) / (chance - error of the sample itself):", ""]
+        lines += [*_table(["error", "chance", "own proxy mask", "the sample itself", "ratio"], rows), ""]
     return lines[:-1]
 
 

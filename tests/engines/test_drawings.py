@@ -85,9 +85,10 @@ def test_a_model_reads_what_it_has_mappers_for(pipe: Pipeline, tiny_pipeline: Pi
         tiny_pipeline(lines("canny"), seeds=[4])
 
 
-def test_scribbles_are_completed_and_go_the_masks_way(pipe: Pipeline) -> None:
-    scribble = lines("scribble", channels=4)
-    labels = pipe.engine.drawing_mappers["scribble"].complete(scribble.map)
+@pytest.mark.parametrize(("kind", "channels"), [("scribble", 4), ("depth", 1)])
+def test_scribbles_and_depth_are_completed_and_go_the_masks_way(pipe: Pipeline, kind: str, channels: int) -> None:
+    scribble = lines(kind, channels=channels)
+    labels = pipe.engine.drawing_mappers[kind].complete(scribble.map)
     mask = Condition(kind="mask", map=F.one_hot(labels, 4).permute(0, 3, 1, 2).float(), labels=labels)
     assert torch.equal(pipe(scribble, seeds=[4, 5]).images, pipe(mask, seeds=[4, 5]).images)
     regions = Regions(sources={"skin": 9, "hair": 7})
@@ -127,6 +128,8 @@ SPOILED = {
     "an unknown kind": (lambda mappers: mappers.update(doodle=mappers["hed"]), "but it names 'doodle'"),
     "other clusters": (lambda mappers: mappers["hed"].update(num_clusters=7), "The hed mapper in"),
     "other classes": (lambda mappers: mappers["scribble"].update(channels=3), "The scribble mapper in"),
+    "other classes of depth": (lambda mappers: mappers["depth"].update(num_labels=3), "The depth mapper in"),
+    "fewer classes than none": (lambda mappers: mappers["depth"].update(num_labels=-1), "num_labels must be in 0..256"),
 }
 
 
@@ -142,7 +145,7 @@ def test_a_mapper_that_does_not_fit_is_refused(drawing_model: Path, tmp_path: Pa
 
 
 def test_adaptation_forgets_mappers_with_what_they_were_made_for(drawing_model: Path, tmp_path: Path) -> None:
-    for parts, kept in ((("reader", "mapper"), {"sketch", "canny", "hed", "depth"}), (("clusters", "mapper"), set())):
+    for parts, kept in ((("reader", "mapper"), {"sketch", "canny", "hed"}), (("clusters", "mapper"), set())):
         folder = tmp_path / parts[0]
         shutil.copytree(drawing_model, folder)
         drop_parts(folder, parts)

@@ -58,8 +58,9 @@ def test_scores_come_into_the_card(config: ReleaseConfig, tmp_path: Path) -> Non
     settings = {"samples": 500, "truncation": 0.7, "device": "cpu"}
     report = {"stages": {"e": scores}, "settings": settings, "distances": {"pictures": 5000, "masks": 12.5}}
     lines = {part: {"f": 60.0} for part in ("lines", "chance", "proxy")} | {"ratio": 0.51, "baseline": {"ratio": 0.33}}
+    depth = {part: {"error": error} for part, error in (("depth", 1.1), ("chance", 5.5), ("proxy", 0.9), ("self", 0.3))} | {"ratio": 0.846}
     others = {
-        "conditions": {"scribble": {"strokes": {"miou": 55.5, "of_the_mask": 0.83}}, "canny": lines},
+        "conditions": {"scribble": {"strokes": {"miou": 55.5, "of_the_mask": 0.83}}, "canny": lines, "depth": depth},
         "photos": "held-out cats",
         "inversion": {"encoder": {"l2": 0.04, "perceptual": 0.3, "ssim": 0.7}},
         "exemplars": {"photo": {"miou": 62.25, "accuracy": 91.0}, "judged_by": "judge B"},
@@ -74,6 +75,7 @@ def test_scores_come_into_the_card(config: ReleaseConfig, tmp_path: Path) -> Non
         "| strokes | 55.5 | 0.83 |",
         "| canny | 60.0 | 60.0 | 60.0 | 0.51 | 0.33 |",
         "| photo | 62.2 | 91.0 |",
+        "| 1.1 | 5.5 | 0.9 | 0.3 | 0.846 |",
         "rearranged 34.5",
     ):
         assert words in card, words

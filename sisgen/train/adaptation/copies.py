@@ -55,12 +55,13 @@ def edit_copy(copy: Path) -> Iterator[Path]:
 
 
 def drop_parts(copy: Path, parts: Iterable[str]) -> None:
-    """Forget parts of the copy, by the names of their stages; drawing mappers go with the clusters, that of scribbles with the classes."""
+    """Forget parts of the copy, by the names of their stages; drawing mappers go with the clusters, those that give classes with these."""
     parts = tuple(parts)
     content = read_json(copy / CONFIG)
     training = dict(content.get("training", {}))
     drawings = dict(content.pop("drawing_mappers", {}))
-    gone = [kind for kind in drawings if "clusters" in parts or ("mapper" in parts and kind == "scribble")]
+    with_classes = {kind for kind, sizes in drawings.items() if kind == "scribble" or sizes.get("completes", False)}
+    gone = [kind for kind in drawings if "clusters" in parts or ("mapper" in parts and kind in with_classes)]
     stems = [*(STEMS[part] for part in parts), *(f"mapper_{kind}" for kind in gone)]
     for part in (*parts, *(f"mapper_{kind}" for kind in gone)):
         training.pop(NOTES.get(part, part), None)

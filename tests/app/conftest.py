@@ -49,6 +49,7 @@ def able_pipeline(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
     torch.manual_seed(2)
     sizes = {kind: DrawingMapperConfig(channels=1, num_clusters=5, resolution=32, proxy_resolution=16, width=8) for kind in LINE_KINDS}
     sizes["scribble"] = replace(sizes["sketch"], channels=4)
+    sizes["depth"] = replace(sizes["depth"], completes=True, num_labels=4)
     generator = Pipeline.from_pretrained(folder, device="cpu").engine.generator
     encoder = Encoder(encoder_config(generator.config))
     encoder.measure_spread(generator, latents(range(64), 8))

@@ -89,6 +89,20 @@ def test_lines_are_drawn_opened_and_switched(page: Any, sketch_file: Path, photo
     errors.clear()
 
 
+@pytest.mark.parametrize("kind", ["hed", "depth"])
+def test_soft_edges_and_depth_are_painted_over(page: Any, kind: str) -> None:
+    show(page, "sketch")
+    drawn = shown(page, "sketch")
+    page.locator(f"#sketch-tab [data-kind={kind}]").click()
+    wait_for_other(page, "sketch", drawn)
+    before = shown(page, "sketch")
+    drag(page, "sketch", (30, 30), (220, 60), (60, 220))
+    wait_for_other(page, "sketch", before)
+    page.keyboard.press("Control+z")
+    settle(page, "sketch")
+    assert shown(page, "sketch") == before
+
+
 def test_a_drawing_goes_from_tab_to_tab_and_a_link_brings_it_back(page: Any) -> None:
     page.get_by_role("button", name="Send to another tab").click()
     page.get_by_role("menuitem", name="This drawing to Scribble").click()

@@ -143,8 +143,18 @@ class DrawingMapper(nn.Module):
         return unfold_conv(F.relu(self.norm(x)), self.head, self.scale, leaning)
 
     def complete(self, drawing: torch.Tensor) -> torch.Tensor:
-        """Complete a drawing [B, C, H, W] to the classes of the whole picture, int64 [B, H, W]; strokes are taken at their word."""
-        found = self(drawing).argmax(dim=1)
+        """Complete a drawing to the classes of the whole picture; strokes that have classes are taken at their word.
+
+        It is looked at in the mirror as well, as in training: two looks err less than one, and cost a quarter more.
+
+        Args:
+            drawing: as for `forward`.
+
+        Returns:
+            int64 [B, H, W].
+        """
+        seen, mirrored = self(torch.cat([drawing, drawing.flip(3)])).chunk(2)
+        found = (seen + mirrored.flip(3)).argmax(dim=1)
         return torch.where(drawing.amax(dim=1) > 0.5, drawing.argmax(dim=1), found) if self.config.strokes_have_classes else found
 
     def read(self, drawing: torch.Tensor, leaning: torch.Tensor | None = None) -> ProxyMask:

@@ -44,7 +44,9 @@ def test_strokes_are_taken_at_their_word() -> None:
     drawing[:, 2, 20:22, 8:30] = 1
     labels = mapper.complete(drawing)
     assert bool((labels[:, 4:6, 3:20] == 0).all()) and bool((labels[:, 20:22, 8:30] == 2).all())
-    assert torch.equal(labels[:, 24:], mapper(drawing).argmax(dim=1)[:, 24:])
+    found = (mapper(drawing) + mapper(drawing.flip(3)).flip(3)).argmax(dim=1)
+    assert torch.equal(labels[:, 24:], found[:, 24:])
+    assert torch.equal(mapper.complete(drawing.flip(3)), labels.flip(2)), "a mirrored drawing is completed to the mirrored picture"
 
 
 def test_depth_is_completed_to_classes_that_it_does_not_name() -> None:
@@ -52,7 +54,7 @@ def test_depth_is_completed_to_classes_that_it_does_not_name() -> None:
     fixed = {"num_clusters": 7, "resolution": 32, "proxy_resolution": 16, "width": 8}
     mapper = DrawingMapper(DrawingMapperConfig(channels=1, completes=True, num_labels=4, **fixed))
     depth = torch.rand(2, 1, 32, 32)
-    logits = mapper(depth)
+    logits = mapper(depth) + mapper(depth.flip(3)).flip(3)
     assert logits.shape == (2, 4, 32, 32)
     assert torch.equal(mapper.complete(depth), logits.argmax(dim=1))  # also where it is near, which is no stroke
 

@@ -21,6 +21,7 @@ from sisgen.io.configs import from_dict, read_json
 from sisgen.io.weights import read_weights
 from sisgen.nets.reader import Reader
 from sisgen.proxy.clusters import FeatureClusters, ProxyConfig, cluster_purity
+from sisgen.proxy.drawing_mapper import COMPLETED_KINDS
 from sisgen.rearrange.rearranger import Rearranger, RearrangerConfig, cluster_sums
 from sisgen.train.checkpoints import export_parts, load_generator, load_part
 from sisgen.train.fitting import fit_generator, proxy_config, rearranger_config, start_tokens
@@ -265,13 +266,15 @@ def test_the_command_fits_anew_then_goes_on_warm(generator_only: Path, tmp_path:
 def test_other_clusters_drop_the_drawing_mappers_that_knew_the_old_ones(drawing_model: Path, tmp_path: Path) -> None:
     model = tmp_path / "model"
     shutil.copytree(drawing_model, model)
-    scribble = (model / "mapper_scribble.safetensors").read_bytes()
+    giving_classes = [f"mapper_{kind}.safetensors" for kind in COMPLETED_KINDS]
+    before = [(model / name).read_bytes() for name in giving_classes]
     assert train(model, tmp_path / "run", "--images", "3", "--clusters", "7") == 0
     content = read_json(model / "config.json")
-    assert list(content["drawing_mappers"]) == ["scribble"] and content["drawing_mappers"]["scribble"]["num_clusters"] == 7
-    assert (model / "mapper_scribble.safetensors").read_bytes() == scribble
+    assert tuple(content["drawing_mappers"]) == COMPLETED_KINDS
+    assert [content["drawing_mappers"][kind]["num_clusters"] for kind in COMPLETED_KINDS] == [7, 7]
+    assert [(model / name).read_bytes() for name in giving_classes] == before
     assert not (model / "mapper_hed.safetensors").exists() and "mapper_hed.safetensors" not in content["files"]
 
     # The same number again: all that is there stays.
     assert train(model, tmp_path / "again", "--images", "3", "--clusters", "7", "--fresh") == 0
-    assert list(read_json(model / "config.json")["drawing_mappers"]) == ["scribble"]
+    assert tuple(read_json(model / "config.json")["drawing_mappers"]) == COMPLETED_KINDS

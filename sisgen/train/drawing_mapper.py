@@ -360,7 +360,7 @@ def open_drawing_mapper(
         width=own.width if width is None else width,
         blocks=own.blocks if blocks is None else blocks,
         completes=kind in COMPLETED_KINDS,
-        num_labels=len(pipe.labels) if kind in COMPLETED_KINDS and kind != "scribble" else 0,
+        num_labels=len(pipe.labels) if kind == "depth" else 0,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -372,7 +372,7 @@ def open_drawing_mapper(
     config = DrawingMapperTrainConfig(kind=kind, mapper=sizes, lr=lr, stage_two=stage_two)
     if kind == "scribble":
         config = replace(config, composed=0.5, repeats=6)
-    elif sizes.completes:
+    elif kind == "depth":
         config = replace(config, dice=0.6)  # more bets on rims of glasses that may not be there, less leaves mouths away
     return DrawingMapperTask(config, pipe.engine, mapper, source, pipe.labels, segmenter, pictures)
 

@@ -58,7 +58,10 @@ def test_a_pair_depends_on_its_own_id_alone(complete: Path, kind: str) -> None:
         [False, False, False],
     )
     alone = task._draw(task._samples([generator_for(0, 6)]), [generator_for(0, 6, 9)], [False], [False])
-    assert torch.allclose(whole.drawings[1:2], alone.drawings, atol=1e-5)
+    if kind == "depth":  # a network reads it, whose sums depend on the batch
+        assert torch.allclose(whole.drawings[1:2], alone.drawings, atol=1e-5)
+    else:
+        assert torch.equal(whole.drawings[1:2], alone.drawings)
     if kind in COMPLETED_KINDS:
         assert whole.own is None and alone.own is None and torch.equal(whole.labels[1:2], alone.labels)
     else:

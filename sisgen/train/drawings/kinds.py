@@ -83,8 +83,8 @@ def vary_depth(depth: torch.Tensor, sources: Sequence[torch.Generator]) -> torch
     u = draw(sources, 5, device=depth.device)[:, :, None, None, None]
     blurred = torch.lerp(depth, gaussian_blur(depth, 1.5 * depth.shape[-1] / 128), u[:, 1])
     bent = blurred.clamp_min(1e-4) ** (0.6 + 1.0 * u[:, 0])
-    painted = torch.floor(2 + 4 * u[:, 3])
-    steps = torch.where(u[:, 2] < 2 / 3, 16.0, painted) - 1
-    shift = torch.where(u[:, 2] < 2 / 3, 0.0, 0.6 * u[:, 4] - 0.3)  # no two people draw the line at the same depth
-    stepped = (bent * steps + shift).round().clamp(min=torch.zeros_like(steps), max=steps) / steps
-    return torch.where(u[:, 2] < 1 / 3, bent, stepped)
+    smooth, painted = u[:, 2] < 1 / 3, u[:, 2] >= 2 / 3
+    steps = torch.where(painted, torch.floor(2 + 4 * u[:, 3]), 16.0) - 1
+    shift = torch.where(painted, 0.6 * u[:, 4] - 0.3, 0.0)  # no two people draw the line at the same depth
+    stepped = (bent * steps + shift).round().clamp_min(0).minimum(steps) / steps
+    return torch.where(smooth, bent, stepped)

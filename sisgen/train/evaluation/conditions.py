@@ -26,7 +26,7 @@ from sisgen.train.drawings.kinds import EDGE_KINDS, Reads
 from sisgen.train.evaluation.meters import StageMeter, percent
 from sisgen.train.evaluation.mixing import LineBaseline
 from sisgen.train.evaluation.scribbles import FORMS, make_scribbles
-from sisgen.train.evaluation.stages import SHOWN, STYLE_SEEDS, TARGET_SEEDS, chunks
+from sisgen.train.evaluation.stages import SHOWN, chunks, seeds_of
 from sisgen.train.evaluation.subject import PipelineSubject
 from sisgen.types import Condition
 
@@ -123,7 +123,7 @@ def _measure_scribbles(
     covered: dict[str, list[float]] = {form: [] for form in FORMS}
     for start, num in chunks(samples, batch):
         labels = test.masks(start, num)
-        styles = range(STYLE_SEEDS + start, STYLE_SEEDS + start + num)
+        _, styles = seeds_of(start, num)
         masked = subject.from_masks(labels, styles)
         by_mask = test.judge.read(masked)
         meters["mask"].add(labels, by_mask)
@@ -160,7 +160,7 @@ def _measure_lines(
 ) -> None:
     scores: dict[str, list[tuple[float, float, float]]] = {}
     for start, num in chunks(samples, batch):
-        targets, styles = _seeds(start, num)
+        targets, styles = seeds_of(start, num)
         shapes = subject.plain(targets)
         wanted = find_lines(kind, shapes, network)
         drawn = F.max_pool2d(F.pad(wanted, (0, 1, 0, 1)), 2, stride=1) if kind == "sketch" else wanted  # a pen of two pixels
@@ -186,7 +186,7 @@ def _measure_depth(
 ) -> None:
     errors: dict[str, list[float]] = {name: [] for name in COMPARED_DEPTH}
     for start, num in chunks(samples, batch):
-        targets, styles = _seeds(start, num)
+        targets, styles = seeds_of(start, num)
         shapes = subject.plain(targets)
         wanted = depth.read(shapes)
         pictures = _drive(subject, Condition(kind="depth", map=wanted), targets, styles)
@@ -200,11 +200,6 @@ def _measure_depth(
     ratio = (means["chance"] - means["depth"]) / max(means["chance"] - means["self"], 1e-6)
     report: dict[str, Any] = {name: {"error": percent(mean)} for name, mean in means.items()}
     results.report["depth"] = {**report, "ratio": round(ratio, 3), "pictures": samples}
-
-
-def _seeds(start: int, num: int) -> tuple[range, range]:
-    """Seeds of shapes and of styles."""
-    return range(TARGET_SEEDS + start, TARGET_SEEDS + start + num), range(STYLE_SEEDS + start, STYLE_SEEDS + start + num)
 
 
 def _drive(subject: PipelineSubject, condition: Condition, targets: range, styles: range) -> tuple[torch.Tensor, ...]:

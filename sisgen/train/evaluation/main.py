@@ -28,7 +28,7 @@ from sisgen.train.evaluation.inversion import measure_inversion, open_photos
 from sisgen.train.evaluation.mixing import load_baselines
 from sisgen.train.evaluation.report import draw_grid, write_report
 from sisgen.train.evaluation.sources import FD_SEEDS, CachePictures, RenderedPairs
-from sisgen.train.evaluation.stages import TARGET_SEEDS, Judges, run_stages
+from sisgen.train.evaluation.stages import Judges, run_stages, seeds_of
 from sisgen.train.evaluation.subject import PipelineSubject
 from sisgen.train.judges import load_reader
 
@@ -137,7 +137,8 @@ def _scribble_test(config: EvaluationConfig, subject: PipelineSubject, device: A
     def masks(start: int, num: int) -> torch.Tensor:
         if pairs is not None:
             return pairs.pairs(start, num)[1]
-        return a.read(subject.plain(range(TARGET_SEEDS + start, TARGET_SEEDS + start + num)).to(device)).cpu()
+        targets, _ = seeds_of(start, num)
+        return a.read(subject.plain(targets).to(device)).cpu()
 
     return ScribbleTest(masks=masks, judge=b, judged_by=judged_by)
 

@@ -105,14 +105,18 @@ def chunks(total: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, min(size, total - start)
 
 
+def seeds_of(start: int, num: int) -> tuple[range, range]:
+    """Seeds of shapes and of the styles that follow them."""
+    return range(TARGET_SEEDS + start, TARGET_SEEDS + start + num), range(STYLE_SEEDS + start, STYLE_SEEDS + start + num)
+
+
 def _measure_samples(
     subject: Subject, judges: Judges, meters: dict[str, StageMeter], start: int, num: int, stages: str
 ) -> dict[str, torch.Tensor]:
     """Measure stages b, c and d: references come from plain samples, the targets."""
     if not set(stages) & set("bcd"):
         return {}
-    targets = range(TARGET_SEEDS + start, TARGET_SEEDS + start + num)
-    styles = range(STYLE_SEEDS + start, STYLE_SEEDS + start + num)
+    targets, styles = seeds_of(start, num)
     target_images = subject.plain(targets)
     by_a, by_b = judges.a.read(target_images), judges.b.read(target_images)
     rows = {"target": target_images, "target by A": by_a}
@@ -140,7 +144,7 @@ def _measure_renders(
         meters["a"].add(labels, judges.b.read(images))
         meters["a_own"].add(labels, subject.read(images))
     if "e" in stages:
-        styles = range(STYLE_SEEDS + start, STYLE_SEEDS + start + num)
+        _, styles = seeds_of(start, num)
         plain = subject.plain(styles)
         style_labels = judges.a.read(plain)
         driven = subject.from_masks(labels, styles)
